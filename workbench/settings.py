@@ -1,0 +1,39 @@
+"""Where things are and how the server listens: flags, then WORKBENCH_* variables, then defaults.
+
+Leaves out what belongs to a project (`store.projects`).
+"""
+
+import ipaddress
+from pathlib import Path
+
+import platformdirs
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+DEMO = CHECKOUT / "data" / "demo"
+
+
+def default_home() -> Path:
+    """`data/` of a checkout, else the user's data folder."""
+    if (CHECKOUT / "launch.py").exists():
+        return CHECKOUT / "data"
+    return Path(platformdirs.user_data_dir("workbench", appauthor=False))
+
+
+class Settings(BaseSettings):
+    """Settings of one server. Read once at start, then only passed on."""
+
+    model_config = SettingsConfigDict(env_prefix="WORKBENCH_", frozen=True)
+
+    home: Path = default_home()
+    host: str = "127.0.0.1"
+    port: int = 7860
+    testing: bool = False
+
+    @property
+    def loopback(self) -> bool:
+        """Only this machine can reach the server."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"

@@ -1,0 +1,87 @@
+"""A model folder is looked over before anything loads it."""
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from workbench.errors import ModelError, NotFound
+from workbench.jobs import models
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "models" / "small"
+    path.mkdir(parents=True)
+    (path / "config.json").write_text(json.dumps({"architectures": ["LlamaForCausalLM"]}))
+    (path / "tokenizer.json").write_text("{}")
+    save_file({"a": np.zeros((3, 4), np.float32), "b": np.zeros(5, np.float32)}, path / "model.safetensors")
+    return path
+
+
+def test_parameters_come_from_the_header(folder):
+    assert models.scan(folder).parameters == 3 * 4 + 5
+    assert models.get(folder.parents[1], "small").kind == "causal"
+
+
+def test_an_unknown_name_lists_what_there_is(folder):
+    with pytest.raises(NotFound, match="small"):
+        models.get(folder.parents[1], "large")
+
+
+@pytest.mark.rule("S22")
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "extra.pkl", "modeling_x.py", "weights.pt", "w.ckpt"])
+def test_files_that_can_run_code_are_refused(folder, name):
+    (folder / name).write_bytes(b"")
+    with pytest.raises(ModelError, match=name):
+        models.scan(folder)
+
+
+@pytest.mark.rule("S23")
+@pytest.mark.parametrize(
+    "trick",
+    [
+        {"auto_map": {"AutoModel": "x.Y"}},
+        {"vision": {"trust_remote_code": True}},
+        {"parts": [{"auto_map": {"a": "b"}}]},
+    ],
+)
+def test_remote_code_is_refused_at_any_depth(folder, trick):
+    (folder / "config.json").write_text(json.dumps(trick))
+    with pytest.raises(ModelError, match="code of its own"):
+        models.scan(folder)
+
+
+@pytest.mark.rule("R21")
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(ModelError, match=name):
+        models.scan(folder)
+
+
+@pytest.mark.rule("R21")
+@pytest.mark.parametrize("keep", [0, 4, 20, -1])
+def test_cut_weights_are_named(folder, keep):
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:keep])
+    with pytest.raises(ModelError, match=r"model\.safetensors"):
+        models.scan(folder)
+
+
+@pytest.mark.rule("R21")
+def test_missing_shards_are_listed(folder):
+    shards = {"a": "model-1.safetensors", "b": "model-2.safetensors"}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
+    with pytest.raises(ModelError, match=r"model-1\.safetensors, model-2\.safetensors"):
+        models.scan(folder)
+
+
+def test_an_adapter_without_its_base_says_how_to_get_it(tmp_path):
+    path = tmp_path / "models" / "adapter"
+    path.mkdir(parents=True)
+    (path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "some/base"}))
+    save_file({"a": np.zeros(3, np.float32)}, path / "adapter_model.safetensors")
+    with pytest.raises(ModelError, match="workbench models add some/base"):
+        models.get(tmp_path, "adapter")

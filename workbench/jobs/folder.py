@@ -1,0 +1,104 @@
+"""How a child and the server talk: small files in one folder. Leaves out what the files mean to each kind of job."""
+
+import json
+import os
+import signal
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from workbench.jobs.process import identity
+
+END_STATES = frozenset({"done", "stopped", "failed", "diverged", "out_of_memory", "disk_full", "interrupted"})
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace `path` at once: a reader sees the old or the new text, never a part."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            json.dump(value, out, ensure_ascii=False, indent=1)
+            out.flush()
+            os.fsync(out.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def read_json(path: Path, default: Any = None) -> Any:
+    """The value, or `default` when the file is not there."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return default
+
+
+def append_line(path: Path, value: Any) -> None:
+    """One JSON line in one write: a reader of complete lines never sees it torn."""
+    line = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(handle, line)
+    finally:
+        os.close(handle)
+
+
+def read_lines(path: Path, offset: int = 0) -> tuple[list[Any], int]:
+    """Complete JSON lines from `offset` on, and the offset after them. A shorter file than before is read anew."""
+    try:
+        with path.open("rb") as source:
+            if source.seek(0, os.SEEK_END) < offset:
+                offset = 0
+            source.seek(offset)
+            data = source.read()
+    except FileNotFoundError:
+        return [], 0
+    whole = data[: data.rfind(b"\n") + 1]
+    return [json.loads(line) for line in whole.splitlines()], offset + len(whole)
+
+
+class Reporter:
+    """The child's side of a job folder: says where it is, appends metrics, hears the wish to stop."""
+
+    def __init__(self, folder: Path, attempt: int = 1, *, every: float = 2.0) -> None:
+        self.folder, self.every = folder, every
+        self.fields: dict[str, Any] = {
+            "attempt": attempt,
+            "pid": os.getpid(),
+            "identity": identity(os.getpid()),
+            "state": "starting",
+            "step": 0,
+            "steps": None,
+            "checkpoint": None,
+            "message": None,
+            "eta_s": None,
+        }
+        self._written = 0.0
+        self._terminated: str | None = None
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._on_terminate)
+
+    def _on_terminate(self, *_: Any) -> None:
+        self._terminated = "save_and_stop"
+
+    def status(self, state: str | None = None, **fields: Any) -> None:
+        """Write status.json now."""
+        self.fields.update(fields, updated=time.time())
+        if state is not None:
+            self.fields["state"] = state
+        write_json(self.folder / "status.json", self.fields)
+        self._written = time.monotonic()
+
+    def metric(self, line: dict[str, Any], **fields: Any) -> None:
+        """Append one line to metrics.jsonl; status.json follows when it is older than `every` seconds."""
+        append_line(self.folder / "metrics.jsonl", line)
+        self.fields.update(fields)
+        if time.monotonic() - self._written > self.every:
+            self.status()
+
+    def stop_requested(self) -> str | None:
+        """`save_and_stop` or `stop` when asked for in control.json or by SIGTERM, else None."""
+        return self._terminated or (read_json(self.folder / "control.json") or {}).get("action")

@@ -63,8 +63,9 @@ def read_lines(path: Path, offset: int = 0) -> tuple[list[Any], int]:
 class Reporter:
     """The child's side of a job folder: says where it is, appends metrics, hears the wish to stop."""
 
-    def __init__(self, folder: Path, attempt: int = 1, *, every: float = 2.0) -> None:
+    def __init__(self, folder: Path, *, every: float = 2.0) -> None:
         self.folder, self.every = folder, every
+        attempt = (read_json(folder / "status.json") or {}).get("attempt", 0) + 1
         self.fields: dict[str, Any] = {
             "attempt": attempt,
             "pid": os.getpid(),

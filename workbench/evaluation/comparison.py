@@ -1,4 +1,4 @@
-"""Two models against each other: blind pairs from their answers, votes to a tally. Leaves out sampling and the queue."""
+"""Two models against each other: blind pairs from their answers, votes to a tally."""
 
 from collections import defaultdict
 from collections.abc import Iterable

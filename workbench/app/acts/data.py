@@ -1,0 +1,163 @@
+"""Acts on data: import, snapshot, export. A file is parsed in a child; nothing is stored before it is confirmed."""
+
+import shutil
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from workbench.app.acts.act import act
+from workbench.app.acts.children import push_folder
+from workbench.app.house import House
+from workbench.errors import InputError, NotFound, UsageError
+from workbench.formats import hub
+from workbench.jobs import process
+from workbench.jobs.folder import read_json, write_json
+from workbench.store import imports, items, judgements
+from workbench.store import snapshots as frozen
+
+PARSE_SECONDS = 3600
+
+
+@act("lead")
+def import_file(
+    house: House,
+    actor: str,
+    *,
+    project: int | str,
+    path: Path,
+    name: str | None = None,
+    dialect: str | None = None,
+    mapping: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Parse a file into imports/<n>/: the report says what would be stored."""
+    found = house.project(project)
+    if not path.is_file():
+        raise NotFound(f"no file {path}")
+    number, folder = imports.next_folder(house.store)
+    config = {"path": str(path.resolve()), "name": name or path.name, "dialect": dialect, "mapping": mapping}
+    write_json(folder / "config.json", {**config, "tasks": list(found.tasks), "project": found.id})
+    pid, known = process.start("workbench.formats.worker", ["--job", str(folder)], folder)
+    end = time.monotonic() + PARSE_SECONDS
+    while process.alive(pid, known) and time.monotonic() < end:
+        time.sleep(0.02)
+    report = read_json(folder / "report.json")
+    if report is None:
+        process.stop(pid, known, grace=0)
+        raise InputError(
+            f"{config['name']}: the reader ended without a report; it may be too large for its 2 GB of memory"
+        )
+    return {"import": number, "report": report}
+
+
+@act("lead")
+def import_confirm(
+    house: House, actor: str, *, project: int | str, number: int, accept_rejects: bool = False
+) -> dict[str, Any]:
+    """Store what `import_file` parsed; refused while the report asks for more than consent to its rejects."""
+    found, folder = house.project(project), _parsed(house, number)
+    report = read_json(folder / "report.json")
+    if report["error"]:
+        raise InputError(report["error"])
+    if report["needs"] and not (accept_rejects and report["needs"] == "--accept-rejects"):
+        raise UsageError(f"{report['file']}: not stored yet; it needs {report['needs']}")
+    stored = items.append_batch(house.store, actor, folder, found.id)
+    house.queue.refresh(found.id)
+    return stored
+
+
+@act("lead")
+def import_discard(house: House, actor: str, *, number: int) -> dict[str, Any]:
+    shutil.rmtree(_parsed(house, number))
+    return {"discarded": number}
+
+
+def _parsed(house: House, number: int) -> Path:
+    folder = house.home / "imports" / f"{number:06d}"
+    if not (folder / "report.json").exists():
+        raise NotFound(f"no parsed import {number}")
+    if any(done["id"] == number for done in imports.all(house.store)):
+        raise UsageError(f"import {number} is stored already")
+    return folder
+
+
+@act("lead")
+def data(house: House, actor: str, *, project: int | str) -> dict[str, Any]:
+    """What the project holds, and how much of it each kind of method could use."""
+    found = house.project(project)
+    kinds = {0: "prompt", 1: "thumb", 2: "pair"}
+    count = Counter(kinds.get(row.n_candidates, "rank") for row in items.iter_ids(house.store, found.id))
+    votes = judgements.current(house.store, found.id)
+    return {
+        "project": found.id,
+        "items": {task: count[task] for task in ("pair", "thumb", "rank", "prompt")},
+        "labels": dict(Counter(vote["kind"] for vote in votes)),
+        "units": _units(votes),
+        "imports": imports.all(house.store, found.id),
+        "snapshots": snapshots(house, actor, project=found.id)["snapshots"],
+    }
+
+
+def _units(votes: list[dict[str, Any]]) -> dict[str, int]:
+    """Distinct items a method of each kind could train on; a snapshot counts exactly."""
+    decided = {v["item"] for v in votes if v["kind"] == "pair" and v["payload"]["choice"] in (0, 1)}
+    bad = {v["item"] for v in votes if v["kind"] == "pair" and v["payload"]["choice"] == "both_bad"}
+    thumbs = {v["item"]: v["payload"]["label"] for v in votes if v["kind"] == "thumb"}
+    return {
+        "pairs": len(decided),
+        "thumbs": len(thumbs) + 2 * len(bad),
+        "true": sum(thumbs.values()),
+        "false": len(thumbs) - sum(thumbs.values()) + 2 * len(bad),
+        "demonstrations": len(decided) + sum(thumbs.values()),
+        "rankings": len({v["item"] for v in votes if v["kind"] == "rank"}),
+    }
+
+
+@act("lead")
+def snapshot(
+    house: House,
+    actor: str,
+    *,
+    project: int | str,
+    both_bad_to_thumbs: bool = True,
+    pairs_to_thumbs: bool = False,
+) -> dict[str, Any]:
+    """Freeze what holds now. The same labels and policy give the same snapshot."""
+    found = house.project(project)
+    before = {s.hash for s in frozen.all(house.store, found.id)}
+    made = frozen.freeze(
+        house.store,
+        actor,
+        found.id,
+        eval_share=found.eval_share,
+        both_bad_to_thumbs=both_bad_to_thumbs,
+        pairs_to_thumbs=pairs_to_thumbs,
+    )
+    return {"hash": made.hash, "rows": made.rows, "new": made.hash not in before}
+
+
+@act("lead")
+def snapshots(house: House, actor: str, *, project: int | str) -> dict[str, Any]:
+    found = house.project(project)
+    return {"snapshots": [{"hash": s.hash, "rows": s.rows} for s in frozen.all(house.store, found.id)]}
+
+
+@act("lead")
+def export_dataset(
+    house: House,
+    actor: str,
+    *,
+    project: int | str,
+    snapshot: str | None = None,
+    license: str | None = None,
+    push: str | None = None,
+    public: bool = False,
+    out: Path | None = None,
+) -> dict[str, Any]:
+    """A Hub folder of one snapshot (a new one unless named), and its upload when `push` names a repository."""
+    found = house.project(project)
+    made = frozen.get(house.store, snapshot or globals()["snapshot"](house, actor, project=found.id)["hash"])
+    folder = out or house.home / "exports" / f"dataset-{made.hash}"
+    rows = hub.export_dataset(made.folder, folder, title=found.name, license=license)
+    url = push_folder(house, folder, push, kind="dataset", public=public, tag=f"snapshot-{made.hash}") if push else None
+    return {"folder": str(folder), "rows": rows, "snapshot": made.hash, "pushed": url}

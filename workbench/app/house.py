@@ -1,0 +1,58 @@
+"""Everything one process holds open for one home: store, queue, runs, generator, accounts."""
+
+import threading
+from collections.abc import Mapping
+
+from workbench.app.accounts import Accounts
+from workbench.errors import NotFound
+from workbench.generation.client import Generator
+from workbench.jobs.runs import Runs
+from workbench.labelling.queue import Queue
+from workbench.settings import Settings
+from workbench.store import projects
+from workbench.store.db import Store
+from workbench.store.projects import Project
+
+
+class House:
+    """The open home. The server has one; a command without a server opens one for as long as it takes."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self.settings, self.store, self.home = settings, store, store.home
+        self.queue = Queue(store)
+        self.runs = Runs(store.home)
+        self.generator = Generator(store.home)
+        self.accounts = Accounts(store)
+        self.asked: dict[str, dict] = {}  # comparisons on screen, by request id
+        self._closing = threading.Event()
+        self._watch = threading.Thread(target=self._watch_runs, daemon=True)
+
+    @classmethod
+    def open(cls, settings: Settings, *, url: str = "") -> "House":
+        house = cls(settings, Store.open(settings.home, url=url))
+        house._watch.start()
+        return house
+
+    def close(self) -> None:
+        """Training goes on without us; generation, which nobody could read any more, ends."""
+        self._closing.set()
+        self._watch.join(timeout=5)
+        self.generator.close()
+        self.store.close()
+
+    def project_of(self, user: str, cookies: Mapping[str, str]) -> Project | None:
+        """The project a request is about: the one in its cookie, else the newest; None when there is none."""
+        open_ones = [p for p in projects.all(self.store) if not p.archived]
+        chosen = next((p for p in open_ones if str(p.id) == cookies.get("project")), None)
+        return chosen or (open_ones[-1] if open_ones else None)
+
+    def project(self, name: int | str) -> Project:
+        """By number or name; `NotFound` when it is not there."""
+        found = projects.get(self.store, name)
+        if found.archived:
+            raise NotFound(f"project {name} is archived")
+        return found
+
+    def _watch_runs(self) -> None:
+        while not self._closing.wait(0.5):
+            self.runs.tick()

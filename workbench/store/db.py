@@ -1,0 +1,245 @@
+"""The open store: one locked DuckDB file, its journal, and the only way to write to both.
+
+Leaves out what records mean; the other modules of this room read and write them through `Store`.
+"""
+
+import errno
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+from uuid import UUID, uuid4
+
+import duckdb
+from filelock import BaseFileLock
+
+from workbench.errors import Conflict, HomeInUse, HomeUnusable, StorageUnavailable, StoreDamaged
+from workbench.jobs.folder import write_json
+from workbench.schema import Event
+from workbench.store import rows
+from workbench.store.failpoint import failpoint
+from workbench.store.home import in_use, lacking, prepare, take
+from workbench.store.journal import Journal, Record, SyncError, chain, cut_torn
+from workbench.store.migrations import migrate, version_of
+from workbench.store.reconcile import reconcile
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+DISK = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException, duckdb.InternalException)
+HEAL_SECONDS = 5.0
+OPEN = {
+    "threads": 2,
+    "memory_limit": "2GB",
+    "autoload_known_extensions": False,
+    "autoinstall_known_extensions": False,
+    "allow_community_extensions": False,
+    "allow_persistent_secrets": False,
+}
+READABLE = ("backups", "snapshots", "exports", "imports")
+SYSTEM = "system"
+log = logging.getLogger(__name__)
+
+
+def uid() -> UUID:
+    """A new name for one act: whoever repeats the act repeats the name."""
+    return uuid4()
+
+
+class Store:
+    """The store of one home, open for the life of the process."""
+
+    def __init__(self, home: Path, held: BaseFileLock) -> None:
+        self.home = home
+        self.lock = threading.RLock()
+        self.bulk = threading.Lock()
+        self._held = held
+        self._refusal: tuple[str, float] | None = None
+        self._clean = home / "clean.json"
+        self.unclean = not self._clean.exists() and (home / "workbench.duckdb").exists()
+        self._clean.unlink(missing_ok=True)
+        cut_torn(home / "journal", home / "quarantine")
+        self._journal = Journal(home / "journal")
+        self._con = connect(home)
+        if version_of(self._con) is None and (self._journal.size or self._journal.number > 1):
+            raise StoreDamaged(f"the database of {home} is empty but its journal is not: a file was lost or replaced")
+        migrate(self._con)
+        self._recall()
+        if not self.seq:
+            self.append(Event(uid(), SYSTEM, "genesis", {"home": str(uuid4())}))
+
+    @classmethod
+    def open(cls, home: Path, *, url: str = "") -> Self:
+        """Open, or make, the store of `home`. Errors carry the exit code: in use 3, damaged 5, newer 6, unusable 7."""
+        home = prepare(home)
+        held = take(home, url)
+        try:
+            return cls(home, held)
+        except duckdb.Error as error:
+            held.release()
+            raise StoreDamaged(f"the database of {home} cannot be read: {error}") from error
+        except BaseException:
+            held.release()
+            raise
+
+    def close(self) -> None:
+        """Write everything into the database file, note that the stop was clean, give the home free."""
+        with self.lock:
+            self._refusal = ("the store is closed", float("inf"))
+            self._con.execute("CHECKPOINT")
+            self._con.close()
+            self._journal.close()
+            write_json(self._clean, {"seq": self.seq, "h": self.h.hex(), "at": datetime.now(UTC).isoformat()})
+            (self.home / "server.json").unlink(missing_ok=True)
+            self._held.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def cursor(self) -> Iterator[rows.Connection]:
+        """One cursor for one operation; reading needs no lock."""
+        with self._con.cursor() as cur:
+            yield cur
+
+    @contextmanager
+    def transaction(self) -> Iterator[rows.Connection]:
+        """The write lock and one transaction, all or nothing; `StorageUnavailable` when the disk refuses."""
+        with self._writing() as cur:
+            cur.begin()
+            try:
+                yield cur
+            except BaseException:
+                with suppress(duckdb.Error):
+                    cur.rollback()
+                raise
+            cur.commit()
+
+    @contextmanager
+    def _writing(self) -> Iterator[rows.Connection]:
+        with self.lock:
+            self._check_writable()
+            try:
+                with self._con.cursor() as cur:
+                    yield cur
+            except DISK as error:
+                raise self._refuse(error, heals="No space left" in str(error)) from error
+
+    def append(self, *records: Record) -> list[int]:
+        """Store records for good and return their numbers: committed, journalled and synced when this returns.
+
+        A record whose uid is known with equal content gets its old number, with other content `Conflict`.
+        """
+        with self.lock:
+            self._check_writable()
+            known = {r.uid: self._same(r) for r in records if r.uid.bytes in self._known}
+            fresh = [r for r in records if r.uid not in known]
+            if fresh:
+                if self._journal.full:
+                    self._write([Event(uid(), SYSTEM, "segment", self._journal.closing())])
+                first = self.seq + 1
+                self._write(fresh)
+                known |= {r.uid: first + at for at, r in enumerate(fresh)}
+            return [known[r.uid] for r in records]
+
+    def find(self, uid: UUID) -> tuple[int, Record] | None:
+        """Number and record of a uid, if it was ever stored."""
+        if uid.bytes not in self._known:
+            return None
+        with self.cursor() as cur:
+            return rows.find(cur, uid)
+
+    def latest(self, view: str, where: str = "true", *params: Any) -> list[dict[str, Any]]:
+        """The payloads of a view over `events`, in the order of their last change."""
+        with self.cursor() as cur:
+            found = cur.execute(f"SELECT payload FROM {view} WHERE {where} ORDER BY seq", params).fetchall()  # noqa: S608 constants
+        return [json.loads(payload) for (payload,) in found]
+
+    def next_id(self, view: str) -> int:
+        """The number after the highest of a view; take and use it under `lock`."""
+        with self.cursor() as cur:
+            return cur.execute(f"SELECT coalesce(max(id), 0) + 1 FROM {view}").fetchone()[0]  # noqa: S608 constants
+
+    def _write(self, records: list[Record]) -> None:
+        entries = chain(records, self.seq, self.h)
+        with self._writing() if len(records) == 1 else self.transaction() as cur:
+            rows.insert(cur, records, entries)
+        failpoint("between_commit_and_journal")
+        try:
+            self._journal.append(entries)
+        except OSError as error:
+            heals = error.errno in FULL and not isinstance(error, SyncError)
+            raise self._refuse(error, heals=heals) from error
+        failpoint("after_journal")
+        self.seq, self.h = entries[-1].seq, entries[-1].h
+        self._known.update(r.uid.bytes for r in records)
+
+    def _same(self, record: Record) -> int:
+        with self.cursor() as cur:
+            seq, stored = rows.find(cur, record.uid)
+        if type(stored) is not type(record) or replace(stored, ts=record.ts) != record:
+            raise Conflict(f"uid {record.uid} already stands for something else", code="uid_reused")
+        return seq
+
+    def _check_writable(self) -> None:
+        if self._refusal:
+            message, until = self._refusal
+            if time.monotonic() < until:
+                raise StorageUnavailable(message)
+            self._heal()
+        if shortage := lacking(self.home):
+            raise StorageUnavailable(shortage)
+
+    def _refuse(self, error: Exception, *, heals: bool) -> StorageUnavailable:
+        """From now on nothing is written: for some seconds when the disk is full, else until the next start."""
+        way_out = "free some space; writing is tried again every 5 s" if heals else "restart when the disk is well"
+        message = f"the disk of {self.home} refuses to store: {error}; {way_out}"
+        log.error(message)
+        self._refusal = (message, time.monotonic() + HEAL_SECONDS if heals else float("inf"))
+        return StorageUnavailable(message)
+
+    def _heal(self) -> None:
+        try:
+            self._journal.cut()
+            self._recall()
+        except (OSError, duckdb.Error) as error:
+            raise self._refuse(error, heals=True) from error
+        self._refusal = None
+
+    def _recall(self) -> None:
+        """Make database and journal equal and learn from them where the chain ends and which uids are known."""
+        with self._con.cursor() as cur:
+            found = reconcile(cur, self._journal)
+            self.seq, self.h = found.seq, found.h
+            every = cur.execute("SELECT uid FROM judgements UNION ALL SELECT uid FROM events").fetchall()
+            self._known = {uid.bytes for (uid,) in every}
+        if found.replayed:
+            self.append(Event(uid(), SYSTEM, "reconcile", {"replayed": found.replayed, "appended": found.appended}))
+
+
+def connect(home: Path) -> duckdb.DuckDBPyConnection:
+    """The database of `home`, locked down: it reaches only the folders named here and loads nothing."""
+    path = home / "workbench.duckdb"
+    lost = not path.exists() or path.stat().st_size == 0
+    if lost and any(p.stat().st_size for p in (home / "journal").iterdir()):
+        raise StoreDamaged(f"{path} is missing or empty but the journal beside it is not: a file was lost or replaced")
+    try:
+        con = duckdb.connect(path, config={**OPEN, "temp_directory": str(home / "tmp" / "duckdb")})
+    except duckdb.IOException as error:
+        if "Conflicting lock" in str(error):
+            raise HomeInUse(in_use(home)) from error
+        raise
+    try:
+        con.execute("SET allowed_directories = [?, ?, ?, ?]", [str(home / name) for name in READABLE])
+        con.execute("SET enable_external_access = false")
+        con.execute("SET lock_configuration = true")
+    except duckdb.Error as error:
+        raise HomeUnusable(f"{path}: {error}") from error
+    return con

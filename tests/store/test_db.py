@@ -9,21 +9,11 @@ import duckdb
 import pytest
 
 from workbench.errors import Conflict, HomeInUse, NewerSchema, StorageUnavailable, StoreDamaged
-from workbench.schema import Event, Judgement
+from workbench.schema import Event
 from workbench.store.db import Store, uid
 
 
-def vote(item: int = 1, annotator: str = "ann", **rest: object) -> Judgement:
-    fields = {"kind": "pair", "payload": {"choice": 0, "strength": 2}, "shown_order": (1, 0)} | rest
-    return Judgement(uid=uid(), item=item, annotator=annotator, **fields)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-def test_what_was_appended_is_there_after_reopening(home: Path) -> None:
+def test_what_was_appended_is_there_after_reopening(home: Path, vote) -> None:
     mine, event = vote(reason={"chips": ["tone"], "text": "更好"}), Event(uid(), "lead", "setting", {"a": 1})
     with Store.open(home) as store:
         assert store.append(mine, event) == [2, 3]  # 1 is the genesis
@@ -34,7 +24,7 @@ def test_what_was_appended_is_there_after_reopening(home: Path) -> None:
 
 
 @pytest.mark.rule("R18")
-def test_one_uid_is_one_act(home: Path) -> None:
+def test_one_uid_is_one_act(home: Path, vote) -> None:
     mine = vote()
     with Store.open(home) as store:
         first = store.append(mine)
@@ -48,7 +38,7 @@ def test_one_uid_is_one_act(home: Path) -> None:
 
 
 @pytest.mark.rule("R6")
-def test_a_second_server_is_refused_also_through_a_link(home: Path, tmp_path: Path) -> None:
+def test_a_second_server_is_refused_also_through_a_link(home: Path, tmp_path: Path, vote) -> None:
     with Store.open(home, url="http://127.0.0.1:7860") as store:
         (tmp_path / "link").symlink_to(home)
         for path in (home, tmp_path / "link"):
@@ -60,7 +50,7 @@ def test_a_second_server_is_refused_also_through_a_link(home: Path, tmp_path: Pa
 
 
 @pytest.mark.rule("S14")
-def test_the_home_is_private(home: Path) -> None:
+def test_the_home_is_private(home: Path, vote) -> None:
     with Store.open(home) as store:
         store.append(vote())
         assert stat.S_IMODE(home.stat().st_mode) == 0o700
@@ -70,7 +60,7 @@ def test_the_home_is_private(home: Path) -> None:
 
 
 @pytest.mark.rule("S27")
-def test_the_database_reaches_nothing_else(home: Path, tmp_path: Path) -> None:
+def test_the_database_reaches_nothing_else(home: Path, tmp_path: Path, vote) -> None:
     (tmp_path / "secret.csv").write_text("a,b\n1,2\n")
     forbidden = [
         f"SELECT * FROM read_csv('{tmp_path}/secret.csv')",
@@ -92,7 +82,7 @@ def test_the_database_reaches_nothing_else(home: Path, tmp_path: Path) -> None:
         cur.execute(f"COPY (SELECT 1 AS a) TO '{home}/snapshots/fine.parquet'")
 
 
-def test_a_newer_home_is_left_alone(home: Path) -> None:
+def test_a_newer_home_is_left_alone(home: Path, vote) -> None:
     Store.open(home).close()
     with duckdb.connect(home / "workbench.duckdb") as con:
         con.execute("INSERT INTO schema_version VALUES (99, now())")
@@ -101,7 +91,7 @@ def test_a_newer_home_is_left_alone(home: Path) -> None:
     assert error.value.exit_code == 6
 
 
-def test_a_failed_transaction_leaves_nothing(home: Path) -> None:
+def test_a_failed_transaction_leaves_nothing(home: Path, vote) -> None:
     with Store.open(home) as store:
         with pytest.raises(duckdb.ConversionException), store.transaction() as cur:
             cur.execute("INSERT INTO sessions VALUES ('a', 'b', now(), now()); SELECT 'x'::INTEGER")
@@ -110,7 +100,7 @@ def test_a_failed_transaction_leaves_nothing(home: Path) -> None:
         assert store.append(vote()) == [2]
 
 
-def test_a_clean_stop_is_told_from_a_crash(home: Path) -> None:
+def test_a_clean_stop_is_told_from_a_crash(home: Path, vote) -> None:
     with Store.open(home) as store:
         assert not store.unclean
         assert not (home / "clean.json").exists()
@@ -124,7 +114,7 @@ def test_a_clean_stop_is_told_from_a_crash(home: Path) -> None:
 
 @pytest.mark.rule("R8")
 @pytest.mark.parametrize("damage", ["missing", "empty", "replaced", "junk"])
-def test_a_lost_database_is_never_a_fresh_start(home: Path, damage: str, tmp_path: Path) -> None:
+def test_a_lost_database_is_never_a_fresh_start(home: Path, damage: str, vote) -> None:
     with Store.open(home) as store:
         store.append(vote())
     database = home / "workbench.duckdb"

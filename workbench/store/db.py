@@ -22,7 +22,7 @@ from filelock import BaseFileLock
 from workbench.errors import Conflict, HomeInUse, HomeUnusable, StorageUnavailable, StoreDamaged
 from workbench.jobs.folder import write_json
 from workbench.schema import Event
-from workbench.store import rows
+from workbench.store import batches, rows
 from workbench.store.failpoint import failpoint
 from workbench.store.home import in_use, lacking, prepare, take
 from workbench.store.journal import Journal, Record, SyncError, chain, cut_torn
@@ -64,6 +64,7 @@ class Store:
         self._clean.unlink(missing_ok=True)
         cut_torn(home / "journal", home / "quarantine")
         self._journal = Journal(home / "journal")
+        self.known: set[bytes] = set()
         self._con = connect(home)
         if version_of(self._con) is None and (self._journal.size or self._journal.number > 1):
             raise StoreDamaged(f"the database of {home} is empty but its journal is not: a file was lost or replaced")
@@ -71,6 +72,7 @@ class Store:
         self._recall()
         if not self.seq:
             self.append(Event(uid(), SYSTEM, "genesis", {"home": str(uuid4())}))
+        batches.restore(self)
 
     @classmethod
     def open(cls, home: Path, *, url: str = "") -> Self:
@@ -139,7 +141,7 @@ class Store:
         """
         with self.lock:
             self._check_writable()
-            known = {r.uid: self._same(r) for r in records if r.uid.bytes in self._known}
+            known = {r.uid: self._same(r) for r in records if r.uid.bytes in self.known}
             fresh = [r for r in records if r.uid not in known]
             if fresh:
                 if self._journal.full:
@@ -151,7 +153,7 @@ class Store:
 
     def find(self, uid: UUID) -> tuple[int, Record] | None:
         """Number and record of a uid, if it was ever stored."""
-        if uid.bytes not in self._known:
+        if uid.bytes not in self.known:
             return None
         with self.cursor() as cur:
             return rows.find(cur, uid)
@@ -179,7 +181,7 @@ class Store:
             raise self._refuse(error, heals=heals) from error
         failpoint("after_journal")
         self.seq, self.h = entries[-1].seq, entries[-1].h
-        self._known.update(r.uid.bytes for r in records)
+        self.known.update(r.uid.bytes for r in records)
 
     def _same(self, record: Record) -> int:
         with self.cursor() as cur:
@@ -219,7 +221,7 @@ class Store:
             found = reconcile(cur, self._journal)
             self.seq, self.h = found.seq, found.h
             every = cur.execute("SELECT uid FROM judgements UNION ALL SELECT uid FROM events").fetchall()
-            self._known = {uid.bytes for (uid,) in every}
+            self.known = {uid.bytes for (uid,) in every}
         if found.replayed:
             self.append(Event(uid(), SYSTEM, "reconcile", {"replayed": found.replayed, "appended": found.appended}))
 

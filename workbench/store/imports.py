@@ -17,6 +17,6 @@ def next_folder(store: Store) -> tuple[int, Path]:
         return number, folder
 
 
-def all(store: Store, project: int) -> list[dict[str, Json]]:
-    """What came in, oldest first."""
-    return store.latest("imports", "project = ?", project)
+def all(store: Store, project: int | None = None) -> list[dict[str, Json]]:
+    """What came in, oldest first: into one project, or into all."""
+    return store.latest("imports", "? IS NULL OR project = ?", project, project)

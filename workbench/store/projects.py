@@ -35,7 +35,7 @@ def create(
         return _put(store, actor, project)
 
 
-def change(store: Store, actor: str, id: int | str, **new: Json) -> Project:
+def change(store: Store, actor: str, id: int | str, /, **new: Json) -> Project:
     """The project with some fields changed; its number stays."""
     with store.lock:
         project = get(store, id)
@@ -49,8 +49,8 @@ def all(store: Store) -> list[Project]:
 
 
 def get(store: Store, id: int | str) -> Project:
-    """By number or name."""
-    for project in all(store):
+    """By number or name, of two with one name the one that is not archived."""
+    for project in sorted(all(store), key=lambda p: p.archived):
         if id in (project.id, str(project.id), project.name):
             return project
     raise NotFound(f"no project {id!r}; there are: {', '.join(p.name for p in all(store)) or 'none yet'}")
@@ -58,7 +58,7 @@ def get(store: Store, id: int | str) -> Project:
 
 def _put(store: Store, actor: str, project: Project) -> Project:
     check(project)
-    if any(p.name == project.name and p.id != project.id for p in all(store)):
+    if any(p.name == project.name and p.id != project.id and not p.archived for p in all(store)):
         raise Conflict(f"a project named {project.name!r} exists", code="name_taken")
     store.append(Event(uid(), actor, "project", asdict(project)))
     return project

@@ -1,0 +1,48 @@
+"""A real store in a temporary home, and short ways to fill it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from workbench.schema import Candidate, Item, Judgement, Message, make_item
+from workbench.store import projects
+from workbench.store.db import Store, uid
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def store(home: Path) -> Iterator[Store]:
+    with Store.open(home) as store:
+        yield store
+
+
+@pytest.fixture
+def project(store: Store) -> projects.Project:
+    return projects.create(store, "lead", "Tea")
+
+
+@pytest.fixture
+def vote():
+    """`vote(item=1, annotator="ann", **fields)`: a judgement that was not stored yet."""
+
+    def make(item: int = 1, annotator: str = "ann", **rest: object) -> Judgement:
+        fields = {"kind": "pair", "payload": {"choice": 0, "strength": 2}, "shown_order": (1, 0)} | rest
+        return Judgement(uid=uid(), item=item, annotator=annotator, **fields)
+
+    return make
+
+
+@pytest.fixture
+def asked(project: projects.Project):
+    """`asked(question, *answers, **fields)`: an item that was not stored yet."""
+
+    def make(question: str, *answers: str, **rest: object) -> Item:
+        candidates = tuple(Candidate((Message("assistant", text),), source="m1") for text in answers)
+        return make_item(project.id, (Message("user", question),), candidates, **rest)
+
+    return make

@@ -1,0 +1,11 @@
+"""Import folders are numbered and taken for good."""
+
+from workbench.store import imports
+
+
+def test_import_folders_are_taken_for_good(store, home) -> None:
+    taken = [imports.next_folder(store) for _ in range(2)]
+    assert taken == [(1, home / "imports" / "000001"), (2, home / "imports" / "000002")]
+    taken[1][1].rmdir()
+    assert imports.next_folder(store)[0] == 2
+    assert imports.all(store) == []

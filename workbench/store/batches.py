@@ -1,0 +1,181 @@
+"""Imports on their way into the store: `imports/<n>/batch.parquet` becomes items, an event, and judgements.
+
+Items come first, some hundred per transaction; they count only once the `import` event is there. Then follow the
+judgements, whose uids are made from what they say, so that a file read twice changes nothing. `restore` finishes at
+start-up what a crash or a damaged database left out. Leaves out how files are read (`formats`).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4, uuid5
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workbench.errors import StoreDamaged
+from workbench.jobs.folder import read_json
+from workbench.schema import Event, Json, Judgement, canonical
+from workbench.store.failpoint import failpoint
+
+if TYPE_CHECKING:
+    from workbench.store.db import Store
+
+AT_ONCE = 500
+IMPORTED = UUID("6f2f6d6e-9d0d-5c5e-8a53-5a7d3c1b9e42")
+COLUMNS = ["key", "group_id", "form", "prompt", "candidates", "tools", "lang", "tags", "origin"]
+# Rows with a known key take the known item; the others are numbered in the order of their first appearance.
+NUMBERS = """
+    WITH b AS (SELECT file_row_number AS place, key FROM read_parquet($path, file_row_number = true)),
+    old AS (SELECT key, id FROM items WHERE project = $project AND id < $first),
+    new AS (SELECT key, row_number() OVER (ORDER BY min(place)) - 1 + $first AS id
+        FROM b WHERE key NOT IN (SELECT key FROM old) GROUP BY key)
+    SELECT coalesce(old.id, new.id) FROM b LEFT JOIN old USING (key) LEFT JOIN new USING (key) ORDER BY place
+"""
+
+
+def append_batch(store: "Store", actor: str, folder: Path, project: int) -> dict[str, Json]:
+    """Store the batch of `imports/<n>` and return its `import` event; a second call finishes or changes nothing."""
+    number = int(folder.name)
+    with store.bulk:
+        done = next(iter(store.latest("imports", "id = ?", number)), None)
+        if done is None:
+            drop_unfinished(store)
+            payload = announced(store, folder, project)
+            load_items(store, payload)
+            failpoint("before_import_event")
+            store.append(Event(uuid4(), actor, "import", payload))
+            done = payload
+        load_judgements(store, done)
+    return done
+
+
+def announced(store: "Store", folder: Path, project: int) -> dict[str, Json]:
+    """The payload of the `import` event: everything that is needed to load the same batch again."""
+    report, batch = read_json(folder / "report.json"), folder / "batch.parquet"
+    with store.cursor() as cur:
+        first = cur.execute("SELECT coalesce(max(id), 0) + 1 FROM items").fetchone()[0]
+    payload = {
+        "id": int(folder.name),
+        "project": project,
+        **{name: report[name] for name in ("file", "dialect", "lines", "accepted", "rejected")},
+        "first_item": first,
+        "sha256": hashlib.sha256(batch.read_bytes()).hexdigest(),
+    }
+    ids = numbers(store, payload)
+    items = max(0, max(ids, default=0) - first + 1)
+    found = [j.uid.bytes for j in judgements(store, payload, ids)]
+    fresh = len(set(found) - store.known)
+    return payload | {
+        "items": items,
+        "merged": len(ids) - items,
+        "judgements": fresh,
+        "duplicates": len(found) - fresh,
+    }
+
+
+def batch_of(store: "Store", payload: dict[str, Json]) -> Path:
+    return store.home / "imports" / f"{payload['id']:06d}" / "batch.parquet"
+
+
+def numbers(store: "Store", payload: dict[str, Json]) -> list[int]:
+    """The item number of each row of the batch."""
+    wanted = {"path": str(batch_of(store, payload)), "project": payload["project"], "first": payload["first_item"]}
+    with store.cursor() as cur:
+        return cur.execute(NUMBERS, wanted).fetchnumpy().popitem()[1].tolist()
+
+
+def load_items(store: "Store", payload: dict[str, Json], have: int = 0) -> None:
+    """Insert the new items of a batch, apart from the first `have` of them."""
+    ids, place, due = numbers(store, payload), 0, payload["first_item"]
+    start = due + have
+    with pq.ParquetFile(batch_of(store, payload)) as source:
+        for part in source.iter_batches(AT_ONCE, columns=COLUMNS):
+            fresh = []
+            for at in range(part.num_rows):
+                if ids[place + at] == due:
+                    fresh += [at] if due >= start else []
+                    due += 1
+            place += part.num_rows
+            if fresh:
+                insert(store, payload, pa.table(part).take(fresh), due - len(fresh))
+                failpoint("items")
+
+
+def insert(store: "Store", payload: dict[str, Json], part: pa.Table, first: int) -> None:
+    ids = pa.array(range(first, first + part.num_rows), pa.int64())
+    with store.transaction() as cur:
+        cur.register("part", part.append_column("id", ids))
+        cur.execute(
+            "INSERT INTO items SELECT id, ?, ?, key, group_id, form, json_array_length(candidates), prompt, "
+            "candidates, tools, lang, tags, origin FROM part",
+            [payload["project"], payload["id"]],
+        )
+        cur.unregister("part")
+
+
+def judgements(store: "Store", payload: dict[str, Json], ids: list[int]) -> Iterator[Judgement]:
+    """The judgements that came with a batch, in its order."""
+    place = 0
+    with pq.ParquetFile(batch_of(store, payload)) as source:
+        for part in source.iter_batches(AT_ONCE, columns=["key", "judgements"]):
+            for key, found in zip(*(part.column(n).to_pylist() for n in ("key", "judgements")), strict=True):
+                for row in json.loads(found) if found and found != "[]" else ():
+                    yield judgement(payload, key, ids[place], row)
+                place += 1
+
+
+def judgement(payload: dict[str, Json], key: str, item: int, row: dict[str, Any]) -> Judgement:
+    who, axis = row.get("annotator"), row.get("axis") or "overall"
+    said = [payload["project"], key, who, row["kind"], axis, row["payload"]]
+    return Judgement(
+        uid=uuid5(IMPORTED, canonical(said).decode()),
+        item=item,
+        annotator=f"ext:{payload['id']}:{who}" if who else f"import:{payload['id']}",
+        kind=row["kind"],
+        payload=row["payload"],
+        axis=axis,
+        purpose="import",
+        ms_active=row.get("ms_active"),
+        reason=row.get("reason"),
+    )
+
+
+def load_judgements(store: "Store", payload: dict[str, Json]) -> None:
+    """Append the judgements of a batch that are not known yet."""
+    waiting: dict[UUID, Judgement] = {}
+    for found in judgements(store, payload, numbers(store, payload)):
+        if found.uid.bytes not in store.known:
+            waiting.setdefault(found.uid, found)
+        if len(waiting) == AT_ONCE:
+            store.append(*waiting.values())
+            failpoint("imported_judgements")
+            waiting = {}
+    if waiting:
+        store.append(*waiting.values())
+
+
+def drop_unfinished(store: "Store") -> None:
+    """Forget items whose import never came to its event: nothing refers to them."""
+    with store.transaction() as cur:
+        cur.execute("DELETE FROM items WHERE import NOT IN (SELECT id FROM imports)")
+
+
+def restore(store: "Store") -> None:
+    """Make the items and judgements of every import complete; `StoreDamaged` when its file is gone."""
+    drop_unfinished(store)
+    with store.cursor() as cur:
+        items = dict(cur.execute("SELECT import, count(*) FROM items GROUP BY import").fetchall())
+        votes = "SELECT split_part(annotator, ':', 2)::INTEGER, count(*) FROM judgements WHERE purpose = 'import'"
+        votes = dict(cur.execute(f"{votes} GROUP BY 1").fetchall())
+    for payload in store.latest("imports"):
+        have, voted = items.get(payload["id"], 0), votes.get(payload["id"], 0)
+        if (have, voted) == (payload["items"], payload["judgements"]):
+            continue
+        batch = batch_of(store, payload)
+        if not batch.exists() or hashlib.sha256(batch.read_bytes()).hexdigest() != payload["sha256"]:
+            raise StoreDamaged(f"items of import {payload['id']} are missing and {batch} is gone or changed")
+        load_items(store, payload, have)
+        load_judgements(store, payload)

@@ -26,11 +26,15 @@ def history(store: Store, project: int) -> Iterator[tuple[int, Judgement]]:
 
 
 def current(store: Store, project: int, purposes: Iterable[str] | None = None) -> list[dict[str, Json]]:
-    """The labels that hold, neither undone nor superseded, of all purposes or of these."""
-    wanted = None if purposes is None else list(purposes)
+    """The labels that hold, neither undone nor superseded, of all purposes or of these, oldest first."""
     with store.cursor() as cur:
-        found = cur.execute(CURRENT, [project, wanted, wanted]).fetchall()
-    votes = [dict(zip(FIELDS, row, strict=True)) for row in found]
+        return read_current(cur, project, purposes)
+
+
+def read_current(cur: rows.Connection, project: int, purposes: Iterable[str] | None) -> list[dict[str, Json]]:
+    """`current` as one cursor sees it."""
+    wanted = None if purposes is None else list(purposes)
+    votes = [dict(zip(FIELDS, row, strict=True)) for row in cur.execute(CURRENT, [project, wanted, wanted]).fetchall()]
     for vote in votes:
         vote["payload"] = json.loads(vote["payload"])
         vote["reason"] = vote["reason"] and json.loads(vote["reason"])

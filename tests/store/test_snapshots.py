@@ -1,0 +1,266 @@
+"""Snapshots: worked by hand, the same for the same labels, and never moving a group."""
+
+from dataclasses import replace
+
+import pyarrow.parquet as pq
+import pytest
+
+from workbench.errors import NotFound, StoreDamaged, UsageError
+from workbench.schema import Candidate, Message, group_of, make_item, split_of
+from workbench.store import items, projects, snapshots
+from workbench.store.db import Store
+from workbench.store.frozen_rows import SCHEMAS, short
+
+
+def said(choice: int | str, strength: float | None = None) -> dict:
+    return {"payload": {"choice": choice, "strength": strength}}
+
+
+def read(snapshot, name: str) -> list[dict]:
+    return pq.read_table(snapshot.folder / f"{name}.parquet").to_pylist()
+
+
+def text(messages: list[dict]) -> str:
+    return "".join(m["content"] for m in messages)
+
+
+@pytest.fixture
+def freeze(store, project):
+    return lambda **policy: snapshots.freeze(store, "lead", project.id, **policy)
+
+
+@pytest.fixture
+def pair(store, asked):
+    """The number of a stored pair item with answers `x` and `y`, and its candidates' texts by index."""
+
+    def make(question: str = "Tea?", **rest) -> tuple[int, list[str]]:
+        [number] = items.add(store, "ann", [asked(question, "x", "y", **rest)])
+        return number, [c.messages[0].content for c in items.get(store, number).candidates]
+
+    return make
+
+
+def test_a_pair_by_hand(store, project, freeze, pair, vote) -> None:
+    number, texts = pair()
+    for who, one in (("ann", said(0, 3)), ("bob", said(0, 1)), ("eve", said(1, 1))):
+        store.append(vote(number, who, purpose="overlap", **one))
+    made = freeze()
+    item = items.get(store, number)
+    hashes = [c.hash for c in item.candidates]
+    [row] = read(made, "pairs")
+    assert row == {
+        "id": short(item.key, *hashes),
+        "group_id": item.group_id,
+        "item_key": item.key,
+        "form": "chat",
+        "split": split_of(item.group_id),
+        "weight": 1.0,
+        "source": "label",
+        "prompt": [{"role": "user", "content": "Tea?"}],
+        "chosen": [{"role": "assistant", "content": texts[0]}],
+        "rejected": [{"role": "assistant", "content": texts[1]}],
+        "tie": False,
+        "strength": 1.0,
+        "p_share": None,
+        "p_posterior": None,
+        "n_votes": 3,
+        "n_agree": 2,
+    }
+    assert made.rows == {"pairs": 1, "thumbs": 0, "demonstrations": 0, "rankings": 0, "prompts": 1}
+    assert made.hash == made.folder.name == made.manifest["hash"][:12]
+    assert made.manifest["files"]["pairs.parquet"]["rows"] == 1
+    for name, schema in SCHEMAS.items():
+        columns = [c for c in schema.names if c != "twin"]
+        assert pq.read_schema(made.folder / f"{name}.parquet").names == columns
+
+
+def test_ties_stay_and_both_bad_becomes_thumbs(store, freeze, pair, vote) -> None:
+    (tie, texts), (bad, _) = pair("a"), pair("b")
+    store.append(vote(tie, **said("tie")), vote(bad, **said("both_bad")))
+    made = freeze()
+    [row] = read(made, "pairs")
+    assert (row["tie"], text(row["chosen"]), row["strength"]) == (True, texts[0], None)
+    thumbs = read(made, "thumbs")
+    assert {text(t["completion"]) for t in thumbs} == {"x", "y"}
+    assert {(t["label"], t["p"], t["n_votes"]) for t in thumbs} == {(False, 0.0, 1)}
+    assert read(made, "demonstrations") == []
+    assert freeze(both_bad_to_thumbs=False).rows["thumbs"] == 0
+
+
+def test_pairs_give_thumbs_and_demonstrations_where_asked(store, freeze, pair, vote) -> None:
+    (firm, texts), (weak, _) = pair("a"), pair("b")
+    store.append(vote(firm, **said(1, 2)), vote(weak, **said(0, 1)))
+    [written] = read(freeze(), "demonstrations")
+    assert (text(written["completion"]), written["source"]) == (texts[1], "winner")
+    thumbs = read(freeze(pairs_to_thumbs=True), "thumbs")
+    assert sorted((t["label"], t["p"]) for t in thumbs) == [(False, 0.0)] * 2 + [(True, 1.0)] * 2
+
+
+def test_what_was_said_twice_is_demonstrated_once(store, freeze, asked, vote) -> None:
+    numbers = items.add(store, "ann", [asked("a", "x", "y"), asked("a", "x", "z")])
+    for number in numbers:
+        best = next(i for i, c in enumerate(items.get(store, number).candidates) if c.messages[0].content == "x")
+        store.append(vote(number, **said(best)))
+    made = freeze()
+    assert made.rows == {"pairs": 2, "thumbs": 0, "demonstrations": 1, "rankings": 0, "prompts": 1}
+    ids = [row["id"] for row in read(made, "pairs")]
+    assert ids == sorted(ids)
+
+
+def test_single_answers(store, freeze, asked, vote) -> None:
+    good, bad, shown, refused = items.add(
+        store,
+        "ann",
+        [
+            asked("a", "x"),
+            asked("b", "x"),
+            asked("c", "x", origin={"dialect": "sharegpt"}),
+            asked("d", "x", origin={"dialect": "sharegpt"}),
+        ],
+    )
+    for number, label in ((good, True), (bad, False), (refused, False)):
+        store.append(vote(number, kind="thumb", payload={"candidate": 0, "label": label}, shown_order=(0,)))
+    made = freeze()
+    assert sorted(t["label"] for t in read(made, "thumbs")) == [False, False, True]
+    found = {(text(d["prompt"]), d["source"]) for d in read(made, "demonstrations")}
+    assert found == {("a", "thumb"), ("c", "demonstration")}
+    assert shown
+
+
+def test_a_ranking_is_one_row_and_its_strict_pairs(store, freeze, asked, vote) -> None:
+    [number] = items.add(store, "ann", [asked("a", "w", "x", "y", "z")])
+    texts = [c.messages[0].content for c in items.get(store, number).candidates]
+    store.append(vote(number, kind="rank", payload={"tiers": [[2], [0, 3], [1]]}, shown_order=(0, 1, 2, 3)))
+    made = freeze()
+    [row] = read(made, "rankings")
+    assert (row["tiers"], [text(c) for c in row["candidates"]], row["n_votes"]) == ([[2], [0, 3], [1]], texts, 1)
+    pairs = read(made, "pairs")
+    order = {
+        (texts[2], texts[0]),
+        (texts[2], texts[3]),
+        (texts[2], texts[1]),
+        (texts[0], texts[1]),
+        (texts[3], texts[1]),
+    }
+    assert {(text(p["chosen"]), text(p["rejected"])) for p in pairs} == order
+    assert {(p["weight"], p["n_votes"], p["n_agree"]) for p in pairs} == {(0.2, 1, 1)}
+    assert [text(d["completion"]) for d in read(made, "demonstrations")] == [texts[2]]
+
+
+def test_the_same_labels_are_the_same_snapshot_anywhere(store, freeze, pair, vote, tmp_path, asked) -> None:
+    (first, _), (second, _) = pair("a"), pair("b")
+    store.append(vote(first, **said(0, 1)), vote(second, **said(1, 2)))
+    made = freeze()
+    seq = store.seq
+    assert freeze() == made
+    assert store.seq == seq
+    with Store.open(tmp_path / "other") as other:
+        projects.create(other, "lead", "Filler")
+        twin = projects.create(other, "lead", "Elsewhere")
+        # stored the other way round, in another project
+        for question, one in (("b", said(1, 2)), ("a", said(0, 1))):
+            [number] = items.add(other, "ann", [replace(asked(question, "x", "y"), project=twin.id)])
+            other.append(vote(number, "someone", **one))
+        again = snapshots.freeze(other, "lead", twin.id)
+    assert again.manifest["hash"] == made.manifest["hash"]
+    assert again.manifest["files"] == made.manifest["files"]
+
+
+def test_a_changed_mind_is_another_snapshot(store, project, freeze, pair, vote) -> None:
+    number, texts = pair()
+    first = vote(number, **said(0, 2))
+    store.append(first)
+    one = freeze()
+    store.append(vote(number, kind="undo", payload={"of": str(first.uid)}))
+    assert freeze().rows["pairs"] == 0
+    store.append(vote(number, supersedes=first.uid, **said(1, 2)))
+    two = freeze()
+    assert [text(p["chosen"]) for p in read(two, "pairs")] == [texts[1]]
+    store.append(vote(number, "lead", purpose="adjudication", **said(0, 2)))
+    three = freeze()
+    [row] = read(three, "pairs")
+    assert (text(row["chosen"]), row["source"], row["n_votes"], row["n_agree"]) == (texts[0], "adjudication", 1, 0)
+    assert len({s.hash for s in snapshots.all(store, project.id)}) == 4
+    assert freeze(eval_share=0.2).hash != three.hash
+    assert snapshots.get(store, one.hash) == one
+
+
+def test_adding_data_never_moves_a_test_group(store, freeze, asked, vote) -> None:
+    def sides() -> dict[str, str]:
+        return {row["group_id"]: row["split"] for row in read(freeze(), "pairs")}
+
+    for number in items.add(store, "ann", [asked(f"q{n}", "x", "y") for n in range(60)]):
+        store.append(vote(number, **said(0)))
+    before = sides()
+    assert {"train", "test"} == set(before.values())
+    new = [asked(f"q{n}", "v", "w") for n in range(30)] + [asked(f"p{n}", "x", "y") for n in range(60)]
+    for number in items.add(store, "ann", new):
+        store.append(vote(number, **said(1)))
+    after = sides()
+    assert {group: after[group] for group in before} == before
+    assert len(read(freeze(), "pairs")) == 150
+
+
+def test_what_may_not_be_trained_on_is_left_out(store, project, freeze, pair, asked, vote) -> None:
+    train = [q for q in (f"q{n}" for n in range(30)) if split_of(asked(q, "x").group_id) == "train"]
+    flagged, withdrawn, gold, cleared, fine = (pair(question)[0] for question in train[:5])
+    calls = Message("assistant", "", extra={"tool_calls": [{"name": "f"}]})
+    answers = (Candidate((calls,)), Candidate((Message("assistant", "x"),)))
+    [called] = items.add(store, "ann", [make_item(project.id, (Message("user", train[5]),), answers)])
+    flag = vote(cleared, kind="flag", payload={"why": None})
+    store.append(
+        *(vote(number, **said(0, 2)) for number in (flagged, withdrawn, gold, cleared, fine, called)),
+        vote(flagged, kind="flag", payload={"why": "typo"}),
+        vote(withdrawn, "lead", kind="withdraw", payload={"why": "copyright"}),
+        vote(gold, "lead", kind="gold", payload={"choice": 0, "explanation": "", "on": True}),
+        flag,
+        vote(cleared, "lead", kind="clear", payload={"of": str(flag.uid)}),
+    )
+    made = freeze()
+    assert {p["item_key"] for p in read(made, "pairs")} == {items.get(store, n).key for n in (cleared, fine)}
+    assert made.manifest["left_out"] == {"hidden": 2, "held": 1, "tool_calls": 1}
+
+
+def test_votes_for_other_purposes_and_axes_do_not_count(store, freeze, pair, vote) -> None:
+    number, _ = pair()
+    store.append(
+        *(vote(number, purpose=purpose, **said(1)) for purpose in ("gold", "repeat", "calibration")),
+        vote(number, axis="safe", **said(1)),
+    )
+    assert freeze().rows["pairs"] == 0
+    assert freeze(axis="safe").rows["pairs"] == 1
+
+
+def test_compare_votes_count_only_for_typed_prompts(store, freeze, pair, vote) -> None:
+    typed, _ = pair("typed", origin={"compare": ["a", "b"], "typed": True})
+    test = next(q for q in (f"q{n}" for n in range(50)) if split_of(group_of((Message("user", q),))) == "test")
+    drawn, _ = pair(test, origin={"compare": ["a", "b"], "set": 1})
+    store.append(vote(typed, purpose="compare", **said(0)), vote(drawn, purpose="compare", **said(0)))
+    made = freeze()
+    assert [(text(p["prompt"]), p["source"]) for p in read(made, "pairs")] == [("typed", "compare")]
+    assert freeze(purposes=["label"]).rows["pairs"] == 0
+
+
+def test_a_damaged_snapshot_is_refused_and_replaced(store, freeze, pair, vote, home) -> None:
+    number, _ = pair()
+    store.append(vote(number, **said(0)))
+    made = freeze()
+    path = made.folder / "pairs.parquet"
+    good = path.read_bytes()
+    path.write_bytes(good[:-1] + b"?")
+    with pytest.raises(StoreDamaged, match=r"pairs.parquet is missing or changed"):
+        snapshots.get(store, made.hash)
+    assert freeze().hash == made.hash
+    assert path.read_bytes() == good
+    assert snapshots.get(store, made.manifest["hash"]).hash == made.hash
+    assert len(list((home / "quarantine").iterdir())) == 1
+    with pytest.raises(NotFound):
+        snapshots.get(store, "0" * 12)
+    with pytest.raises(UsageError, match="no colour"):
+        freeze(colour="red")
+
+
+def test_two_projects_may_share_a_snapshot(store, freeze, project) -> None:
+    second = projects.create(store, "lead", "Second")
+    assert snapshots.freeze(store, "lead", second.id).hash == freeze().hash
+    assert [len(snapshots.all(store, p)) for p in (project.id, second.id)] == [1, 1]

@@ -1,0 +1,55 @@
+"""D15: conversations, instructions and questions with one answer and no label (ShareGPT, Alpaca, query/response)."""
+
+from workbench.formats.dialects.llamafactory import alpaca, history, tools, with_system
+from workbench.formats.dialects.ms_swift import last_answer
+from workbench.formats.row import Messages, Reading, Row, user, wrong_type
+from workbench.schema import Candidate
+
+LABELS = ("chosen", "rejected", "label", "kto_tag", "rejected_response", "rejected_messages", "score", "rating")
+ROUND = {"human": "user", "assistant": "assistant", "user": "user"}
+
+
+def detect(row: Row) -> bool:
+    if any(key in row for key in LABELS) or "model_a" in row:
+        return False
+    turns = any(isinstance(row.get(key), list) for key in ("conversations", "conversation", "messages"))
+    return turns or row.has("query", "response") or (row.has("instruction") and isinstance(row.get("output"), str))
+
+
+def read(row: Row) -> list[Reading]:
+    prompt, answer = _parts(row)
+    rest = {"lang": row.lang(), "tools": tools(row), "root": _root(row)}
+    return [Reading(prompt=prompt, candidates=(Candidate(answer),) if answer else (), **rest)]
+
+
+def _parts(row: Row) -> tuple[Messages, Messages]:
+    if "query" in row and "response" in row:
+        asked = with_system(row, history(row) + user(row.text("query")))
+        return row.asked(asked, "query"), row.answer("response")
+    if "output" in row and "instruction" in row:
+        return alpaca(row), row.answer("output")
+    key = next(key for key in ("conversations", "conversation", "messages") if key in row)
+    turns = with_system(row, row.messages(_turns(row.array(key), key), key))
+    if turns and turns[-1].role == "user":
+        return row.asked(turns, key), ()
+    return last_answer(row, turns, key)
+
+
+def _turns(values: list, key: str) -> list:
+    """Rounds of {human, assistant} taken apart into messages."""
+    if not any(isinstance(v, dict) and "human" in v for v in values):
+        return values
+    if not all(isinstance(v, dict) for v in values):
+        raise wrong_type(key, values)
+    return [
+        {"role": ROUND[k], "content": v[k]}
+        for v in values
+        for k in ("system", "human", "assistant")
+        if k in v and k in ROUND
+    ]
+
+
+def _root(row: Row) -> str | None:
+    """Only a conversation of several rounds has an identity of its own."""
+    found = row.get("conversation_id")
+    return found if isinstance(found, str) else None

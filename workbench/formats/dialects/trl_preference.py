@@ -1,0 +1,21 @@
+"""D02: prompt, chosen, rejected; all texts, or all messages. A leading blank of a text is content."""
+
+from workbench.formats.row import Reading, Row, pair
+
+
+def detect(row: Row) -> bool:
+    kinds = {type(row.get(key)) for key in ("prompt", "chosen", "rejected")}
+    return kinds in ({str}, {list})
+
+
+def read(row: Row) -> list[Reading]:
+    prompt = row.prompt("prompt")
+    form = "text" if isinstance(row.take("prompt", str, list), str) else "chat"
+    rest = {"origin": row.some("margin"), "lang": row.lang(), "tools": row.get("tools")}
+    return [pair(prompt, row.answer("chosen"), row.answer("rejected"), form=form, **rest)]
+
+
+def write(prompt: list, chosen: list, rejected: list, form: str) -> dict:
+    if form == "text":
+        return {"prompt": prompt[0]["content"], "chosen": chosen[0]["content"], "rejected": rejected[0]["content"]}
+    return {"prompt": prompt, "chosen": chosen, "rejected": rejected}

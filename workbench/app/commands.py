@@ -1,0 +1,270 @@
+"""What each command does: ask for an act, and say what came of it. Leaves out flags and exit codes (`cli`)."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from workbench.app.remote import Acts
+from workbench.errors import InputError, UsageError
+from workbench.jobs.folder import END_STATES
+
+INTERRUPTED = 130
+START_SECONDS = 5
+LOG_SECONDS = 10
+SAMPLING = ("temperature", "top_p", "max_new_tokens", "seed")
+ACCEPT = "--accept-rejects"
+Args = argparse.Namespace
+
+
+class Outcome(NamedTuple):
+    """What a command found: the value for `--json`, the words for people, the exit code."""
+
+    value: dict[str, Any]
+    words: str
+    code: int = 0
+
+
+def project_list(acts: Acts, args: Args) -> Outcome:
+    found = acts.do("projects")
+    return Outcome(found, table(found["projects"], "id", "name", "tasks", "eval_share"))
+
+
+def project_create(acts: Acts, args: Args) -> Outcome:
+    made = acts.do("project_create", name=args.name, **given(args, "tasks", "eval_share"))
+    return Outcome(made, f"project {made['id']} {made['name']!r}: {', '.join(made['tasks'])}")
+
+
+def import_(acts: Acts, args: Args) -> Outcome:
+    """Nothing asks: what would stop the page ends with exit 1 and the flag that goes on."""
+    project = project_of(acts, args, create=not args.dry_run)
+    where = {"project": project, "path": str(args.path.resolve()), "mapping": mapping(args.map)}
+    parsed = acts.do("import_file", **where, **given(args, "dialect"))
+    report, this = parsed["report"], {"project": project, "number": parsed["import"]}
+    needs = None if args.accept_rejects and report["needs"] == ACCEPT else report["needs"]
+    if args.dry_run or report["error"] or needs:
+        acts.do("import_discard", **this)
+    if report["error"]:
+        raise InputError(f"{report['file']}: {report['error']}")
+    if args.dry_run:
+        return Outcome(parsed, told(report))
+    if needs:
+        raise InputError(f"{told(report)}; nothing is stored, go on with {needs}")
+    stored = acts.do("import_confirm", **this, accept_rejects=args.accept_rejects)
+    words = f"{told(report)}\nimport {stored['id']}: {stored['items']} new items, {stored['merged']} known ones"
+    return Outcome({"report": report, "import": stored}, words)
+
+
+def snapshot(acts: Acts, args: Args) -> Outcome:
+    policy = given(args, "both_bad_to_thumbs", "pairs_to_thumbs")
+    made = acts.do("snapshot", project=project_of(acts, args), **policy)
+    return Outcome(made, f"snapshot {made['hash']}: {counts(made['rows'])}")
+
+
+def export(acts: Acts, args: Args) -> Outcome:
+    asked = given(args, "license", "push", "public")
+    if args.out:
+        asked["out"] = str(args.out.resolve())
+    if args.of_run is None:
+        made = acts.do("export_dataset", project=project_of(acts, args), **given(args, "snapshot"), **asked)
+        what = f"data set, {counts(made['rows'])}"
+    else:
+        made = acts.do("export_model", run=args.of_run, **given(args, "form"), **asked)
+        what = f"model of run {args.of_run}, {made['form']}"
+    pushed = f"\npushed to {made['pushed']}" if made["pushed"] else ""
+    return Outcome(made, f"{what}: {made['folder']}{pushed}")
+
+
+def models_list(acts: Acts, args: Args) -> Outcome:
+    found = acts.do("models")
+    return Outcome(found, table(found["models"], "name", "kind", "parameters", "method", "base", "reason"))
+
+
+def models_add(acts: Acts, args: Args) -> Outcome:
+    folder = Path(args.source)
+    source = str(folder.resolve()) if folder.is_dir() else args.source
+    added = acts.do("model_add", source=source, **given(args, "name"))
+    return Outcome(added, f"model {added['name']}: {added['parameters']:,} parameters")
+
+
+def train(acts: Acts, args: Args) -> Outcome:
+    knobs = {name.removeprefix("knob_"): value for name, value in vars(args).items() if name.startswith("knob_")}
+    asked = {"method": args.method, "model": args.model, "hparams": knobs}
+    made = acts.do("train", project=project_of(acts, args), **asked, **given(args, "title", "snapshot_hash"))
+    return attend(acts, made["run"], detach=args.detach)
+
+
+def attend(acts: Acts, number: int, *, detach: bool) -> Outcome:
+    """See a run start, and unless detached end; Ctrl-C leaves it running."""
+    enough = END_STATES | ({"starting", "running"} if detach else set())
+    end = time.monotonic() + (START_SECONDS if detach else float("inf"))
+    progress = Progress()
+    try:
+        while (found := acts.do("run", number=number))["status"]["state"] not in enough and time.monotonic() < end:
+            progress.show(described(number, found))
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        goes_on = f"run {number} goes on; look with: workbench runs show {number}"
+        return Outcome({"run": number}, goes_on, INTERRUPTED)
+    finally:
+        progress.close()
+    state = found["status"]["state"]
+    value = {"run": number, "status": found["status"], "model": f"run-{number}" if state == "done" else None}
+    return Outcome(value, described(number, found), int(state in END_STATES - {"done", "stopped"}))
+
+
+class Progress:
+    """One line on stderr that a terminal sees change and a log sees now and then."""
+
+    def __init__(self) -> None:
+        self.live, self.said, self.at = sys.stderr.isatty(), "", float("-inf")
+
+    def show(self, line: str) -> None:
+        if self.live:
+            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+        elif line != self.said and time.monotonic() - self.at > LOG_SECONDS:
+            print(line, file=sys.stderr, flush=True)
+            self.said, self.at = line, time.monotonic()
+
+    def close(self) -> None:
+        if self.live:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def described(number: int, found: dict[str, Any]) -> str:
+    """A run in one line."""
+    status, last = found["status"], (found["metrics"] or [{}])[-1]
+    parts = [f"run {number} {found['config']['method']}: {status['state']}"]
+    if status.get("steps"):
+        parts.append(f"step {status['step']} of {status['steps']}")
+    if isinstance(last.get("loss"), float):
+        parts.append(f"loss {last['loss']:.4f}")
+    if status["state"] == "running" and status.get("eta_s"):
+        parts.append(f"{status['eta_s'] / 60:.1f} min left")
+    return ", ".join(parts) + (f": {status['message']}" if status.get("message") else "")
+
+
+def runs_list(acts: Acts, args: Args) -> Outcome:
+    found = acts.do("runs", project=project_of(acts, args))
+    rows = [run | {"state": run["status"]["state"]} for run in found["runs"]]
+    return Outcome(found, table(rows, "id", "method", "model", "state", "snapshot", "title"))
+
+
+def runs_show(acts: Acts, args: Args) -> Outcome:
+    found = acts.do("run", number=args.number)
+    config = {key: found["config"][key] for key in ("model", "snapshot", "hparams")}
+    last = (found["metrics"] or [{}])[-1]
+    return Outcome(found, "\n".join([described(args.number, found), lines(config), lines(last)]))
+
+
+def runs_stop(acts: Acts, args: Args) -> Outcome:
+    found = acts.do("run_stop", number=args.number, save=args.save)
+    return Outcome(found, f"run {args.number} is asked to stop" + (", with a checkpoint" if args.save else ""))
+
+
+def runs_resume(acts: Acts, args: Args) -> Outcome:
+    acts.do("run_resume", number=args.number)
+    return attend(acts, args.number, detach=args.detach)
+
+
+def generate(acts: Acts, args: Args) -> Outcome:
+    asked = given(args, "per_prompt", "prompts") | {"sampling": given(args, *SAMPLING)}
+    made = acts.do("generate", project=project_of(acts, args), models=args.model, **asked)
+    return Outcome(made, f"{made['items']} new items from {made['prompts']} prompts")
+
+
+def compare(acts: Acts, args: Args) -> Outcome:
+    """Two models: blind pairs for the queue. None: how the votes stand."""
+    project = project_of(acts, args)
+    if not args.models:
+        found = acts.do("compare_results", project=project)
+        shown = ("a", "b", "win_rate", "low", "high", "wins", "losses", "ties", "both_bad")
+        return Outcome(found, table(found["results"], *shown))
+    if len(args.models) != 2:
+        raise UsageError(f"compare takes two models, or none for the results so far; got {' '.join(args.models)}")
+    asked = given(args, "prompts") | {"sampling": given(args, *SAMPLING)}
+    made = acts.do("compare_set", project=project, models=args.models, **asked)
+    same = f"; {made['same']} answers were equal" if made["same"] else ""
+    return Outcome(made, f"{made['items']} blind pairs wait on the Label page{same}")
+
+
+def users_list(acts: Acts, args: Args) -> Outcome:
+    found = acts.do("users")
+    return Outcome(found, table(found["users"], "name", "role", "disabled", "pending"))
+
+
+def users_add(acts: Acts, args: Args) -> Outcome:
+    added = acts.do("user_add", name=args.name, **given(args, "role"))
+    added["link"] = acts.url + added["link"]
+    return Outcome(added, f"{added['name']} ({added['role']}) chooses a password here, once:\n{added['link']}")
+
+
+def users_change(acts: Acts, args: Args) -> Outcome:
+    found = acts.do("user_change", name=args.name, **given(args, "role", "disabled"))
+    rows = [user for user in found["users"] if user["name"] == args.name]
+    return Outcome(found, table(rows, "name", "role", "disabled"))
+
+
+def given(args: Args, *names: str) -> dict[str, Any]:
+    """The flags that were used; the rest keep the defaults of the act."""
+    return {name: value for name in names if (value := getattr(args, name, None)) is not None}
+
+
+def project_of(acts: Acts, args: Args, *, create: bool = False) -> str | int:
+    """The project that --project names, made when it may be, else the only one there is."""
+    found = acts.do("projects")["projects"]
+    if args.project is None:
+        if len(found) != 1:
+            names = ", ".join(p["name"] for p in found) or "none yet; make one: workbench project create NAME"
+            raise UsageError(f"say which --project: there are {names}")
+        return found[0]["id"]
+    if create and args.project not in {str(p[key]) for p in found for key in ("id", "name")}:
+        return acts.do("project_create", name=args.project)["id"]
+    return args.project
+
+
+def mapping(text: str | None) -> dict[str, Any] | None:
+    """--map: a JSON object, or a file that holds one."""
+    if text is None:
+        return None
+    try:
+        value = json.loads(text if text.lstrip().startswith("{") else Path(text).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--map {text}: neither a JSON object nor a file with one ({error})") from None
+    if not isinstance(value, dict):
+        raise UsageError(f"--map {text}: must be a JSON object")
+    return value
+
+
+def told(report: dict[str, Any]) -> str:
+    """An import report in one line."""
+    said = f"{report['file']} ({report['dialect']}): {report['lines']} lines, {report['accepted']} accepted"
+    said += f", {report['items']} items, {report['judgements']} judgements"
+    return said + (f", {report['rejected']} rejected ({counts(report['reasons'])})" if report["rejected"] else "")
+
+
+def counts(found: dict[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in found.items() if number) or "nothing"
+
+
+def lines(found: dict[str, Any]) -> str:
+    return "\n".join(f"  {name}: {cell(value)}" for name, value in found.items() if value is not None)
+
+
+def table(rows: list[dict[str, Any]], *columns: str) -> str:
+    """Aligned columns; what is missing stays blank."""
+    grid = [columns, *([cell(row.get(c)) for c in columns] for row in rows)]
+    widths = [max(len(row[i]) for row in grid) for i in range(len(columns))]
+    return "\n".join("  ".join(v.ljust(w) for v, w in zip(row, widths, strict=True)).rstrip() for row in grid)
+
+
+def cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return ",".join(map(cell, value))
+    if isinstance(value, dict):
+        return " ".join(f"{k}={cell(v)}" for k, v in value.items())
+    return "" if value is None else str(value)

@@ -1,0 +1,246 @@
+"""The command line: the acts of the pages for scripts, through the running server or on the home itself.
+
+Here are flags, exit codes and how errors are told; what a command does is in `app.commands`, imported late.
+"""
+
+import argparse
+import contextlib
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from workbench.errors import HomeUnusable, UsageError, WorkbenchError
+from workbench.settings import Settings
+from workbench.training.hparams import Knob, knobs
+from workbench.training.methods import METHODS, Method
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code. An error is one line for people, never a traceback."""
+    args = parser().parse_args(arguments)
+    try:
+        return args.run(args)
+    except WorkbenchError as error:
+        return fail(error.message, error.exit_code)
+    except KeyboardInterrupt:
+        return fail("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except OSError as error:
+        return fail(str(error), HomeUnusable.exit_code)
+    except Exception as error:
+        return fail(f"a fault of the program: {type(error).__name__}: {error}{kept(args)}", 1)
+
+
+def fail(message: str, code: int) -> int:
+    print(f"workbench: {message}", file=sys.stderr)
+    return code
+
+
+def kept(args: argparse.Namespace) -> str:
+    """Keep the traceback for whoever mends the fault, and say where."""
+    with contextlib.suppress(OSError, WorkbenchError):
+        path = settings(args).home / "logs" / "command.log"
+        path.write_text(traceback.format_exc())
+        return f" (details in {path})"
+    return ""
+
+
+def settings(args: argparse.Namespace) -> Settings:
+    given = {name: value for name, value in vars(args).items() if name in Settings.model_fields and value is not None}
+    try:
+        return Settings(**given)
+    except ValueError as error:
+        first = error.errors()[0]
+        raise UsageError(f"--{first['loc'][0]} {first['input']}: {first['msg']}") from None
+
+
+def act(args: argparse.Namespace) -> int:
+    """Run a command on the acts of its home, and print what it found."""
+    from workbench.app import commands
+    from workbench.app.remote import open_acts
+
+    with open_acts(settings(args)) as acts:
+        outcome = getattr(commands, args.command)(acts, args)
+    print(json.dumps(outcome.value, ensure_ascii=False, indent=1) if args.json else outcome.words)
+    return outcome.code
+
+
+def serve(args: argparse.Namespace) -> int:
+    from workbench.app.front import serve
+
+    return serve(settings(args))
+
+
+def demo(args: argparse.Namespace) -> int:
+    from workbench.app.commands import lines
+    from workbench.demo.play import play
+
+    figures = play(args.keep, say=lambda line: print(line, file=sys.stderr, flush=True))
+    print(json.dumps(figures, ensure_ascii=False, indent=1) if args.json else lines(figures))
+    return 0
+
+
+class Commands:
+    """The commands below one word. Every one knows --home and --json, those about a project --project."""
+
+    def __init__(self, parent: argparse.ArgumentParser) -> None:
+        self.below = parent.add_subparsers(required=True, metavar="COMMAND")
+
+    def group(self, name: str, help: str) -> "Commands":
+        return Commands(self.below.add_parser(name, help=help, description=help))
+
+    def add(self, name: str, command: str, help: str, *, project: bool = False) -> argparse.ArgumentParser:
+        made = self.below.add_parser(name, help=help, description=help)
+        made.set_defaults(run=act, command=command)
+        home_flag(made)
+        made.add_argument("--json", action="store_true", help="print the result as JSON")
+        if project:
+            made.add_argument("--project", help="name or number; needed when there are several")
+        return made
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="workbench", description="Label preferences, train on them, compare, export.")
+    top = Commands(made)
+    serving(top)
+    data(top)
+    training(top)
+    answers(top)
+    people(top)
+    return made
+
+
+def home_flag(it: argparse.ArgumentParser) -> None:
+    it.add_argument("--home", type=Path, help="the folder that holds everything (also WORKBENCH_HOME)")
+
+
+def serving(top: Commands) -> None:
+    it = top.below.add_parser("serve", help="start the server", description="Start the server and print its address.")
+    it.set_defaults(run=serve)
+    home_flag(it)
+    it.add_argument("--host", help="address to listen on (default 127.0.0.1: this machine only)")
+    it.add_argument("--port", help="port to listen on (default 7860)")
+    it = top.add("demo", "demo", "play the whole loop by itself in a home of its own and print the figures")
+    it.set_defaults(run=demo)
+    it.add_argument("--keep", type=Path, metavar="HOME", help="play in this folder and keep it")
+
+
+def data(top: Commands) -> None:
+    project = top.group("project", "list and create projects")
+    project.add("list", "project_list", "list the projects")
+    it = project.add("create", "project_create", "create a project")
+    it.add_argument("name")
+    it.add_argument("--task", dest="tasks", action="append", choices=("pair", "thumb", "rank"), help="may be repeated")
+    it.add_argument("--eval-share", type=float, help="share of prompts held out for evaluation, 0 to 0.2 (default 0.1)")
+
+    it = top.add("import", "import_", "import a file of prompts, answers or preferences", project=True)
+    it.add_argument("path", type=Path)
+    it.add_argument("--dialect", help="what the file is, when it is not clear by itself")
+    it.add_argument("--map", metavar="JSON", help="which column is what: a JSON object, or a file with one")
+    it.add_argument("--dry-run", action="store_true", help="only show what would be stored")
+    it.add_argument("--accept-rejects", action="store_true", help="store the rest when lines are rejected")
+
+    it = top.add("snapshot", "snapshot", "freeze what the labels say now", project=True)
+    off_on = argparse.BooleanOptionalAction
+    it.add_argument("--both-bad-to-thumbs", action=off_on, help="two bad answers are two bad thumbs (default yes)")
+    it.add_argument("--pairs-to-thumbs", action=off_on, help="a chosen answer is a good thumb, a rejected one bad")
+
+    it = top.add("export", "export", "write a data set or a trained model as a Hub folder", project=True)
+    it.add_argument("--snapshot", help="export this snapshot (default: a new one)")
+    it.add_argument("--run", dest="of_run", type=int, metavar="N", help="export the model of run N instead")
+    it.add_argument("--form", choices=("adapter", "merged"), help="with --run: how an adapter leaves (default adapter)")
+    it.add_argument("--out", type=Path, metavar="DIR", help="write here (default: exports/ of the home)")
+    it.add_argument("--license", help="licence for the card, for example apache-2.0")
+    it.add_argument("--push", metavar="REPO", help="upload to this Hub repository; reads HF_TOKEN")
+    it.add_argument("--public", action="store_true", help="with --push: make a new repository public")
+
+
+def training(top: Commands) -> None:
+    models = top.group("models", "list and add models")
+    models.add("list", "models_list", "list the models of the home")
+    it = models.add("add", "models_add", "copy a model folder, or fetch one from the Hub")
+    it.add_argument("source", metavar="FOLDER_OR_HUB_ID")
+    it.add_argument("--name", help="name in this home (default: last part of the source)")
+
+    train = top.group("train", "train a model on the labels")
+    for method in METHODS.values():
+        method_flags(train, method)
+
+    runs = top.group("runs", "look at training runs, stop and resume them")
+    runs.add("list", "runs_list", "list the runs of a project", project=True)
+    runs.add("show", "runs_show", "show one run").add_argument("number", type=int, metavar="N")
+    it = runs.add("stop", "runs_stop", "end a run after its current step")
+    it.add_argument("number", type=int, metavar="N")
+    it.add_argument("--no-save", dest="save", action="store_false", help="without a checkpoint")
+    it = runs.add("resume", "runs_resume", "go on from the last checkpoint")
+    it.add_argument("number", type=int, metavar="N")
+    it.add_argument("--detach", action="store_true", help="do not wait for the end")
+
+
+def method_flags(train: Commands, method: Method) -> None:
+    it = train.add(method.name, "train", f"{method.title}: {method.summary}".replace("%", "%%"), project=True)
+    it.set_defaults(method=method.name)
+    it.add_argument("--model", default="demo-tiny", help="the model to start from (default demo-tiny)")
+    it.add_argument("--title", help="a word for yourself")
+    it.add_argument("--snapshot", dest="snapshot_hash", help="train on this snapshot (default: a new one)")
+    it.add_argument("--detach", action="store_true", help="do not wait for the end")
+    groups = {advanced: it.add_argument_group(title) for advanced, title in ((False, "usual"), (True, "advanced"))}
+    for knob in knobs(method.hparams):
+        flag, name = "--" + knob.name.replace("_", "-"), f"knob_{knob.name}"
+        words = f"{knob.help} ({default_of(knob, method)}; {knob.range})".replace("%", "%%")
+        groups[knob.advanced].add_argument(flag, dest=name, metavar="VALUE", default=argparse.SUPPRESS, help=words)
+
+
+def default_of(knob: Knob, method: Method) -> str:
+    """The default in words: presets give some knobs a value by the model's size and the way of tuning."""
+    if knob.name == "tuning":
+        return "default by the size of the model"
+    values = {size: preset.get(knob.name, knob.default) for size, preset in method.presets.items()}
+    said = {size: ("yes" if v else "no") if isinstance(v, bool) else v or repr(v) for size, v in values.items()}
+    if len(set(said.values())) == 1:
+        return f"default {said['full']}"
+    return "default " + ", ".join(f"{value} {size}" for size, value in said.items())
+
+
+def answers(top: Commands) -> None:
+    it = top.add("generate", "generate", "let models answer the prompts of a project, for labelling", project=True)
+    it.add_argument("--model", action="append", required=True, help="may be repeated")
+    it.add_argument("--per-prompt", type=int, metavar="N", help="answers of each model to each prompt (default 2)")
+    sampling(it)
+    it = top.add("compare", "compare", "queue blind pairs of two models, or show how the votes stand", project=True)
+    it.add_argument("models", nargs="*", metavar="MODEL", help="two models; none shows the results")
+    sampling(it)
+
+
+def sampling(it: argparse.ArgumentParser) -> None:
+    it.add_argument("--prompts", type=int, metavar="N", help="ask at most so many prompts")
+    it.add_argument("--temperature", type=float, help="0 always takes the likeliest word (default 0.8)")
+    it.add_argument("--top-p", type=float, help="draw from the likeliest words up to this share (default 1)")
+    it.add_argument("--max-new-tokens", type=int, metavar="N", help="longest answer (default 160)")
+    it.add_argument("--seed", type=int, help="the same seed draws the same answers (default 0)")
+
+
+def people(top: Commands) -> None:
+    users = top.group("users", "list people, invite them, change their roles")
+    users.add("list", "users_list", "list the accounts")
+    roles = ("annotator", "lead", "admin")
+    it = users.add("add", "users_add", "invite somebody: prints a link that works once")
+    it.add_argument("name")
+    it.add_argument("--role", choices=roles, help="(default annotator)")
+    it = users.add("role", "users_change", "change a role")
+    it.add_argument("name")
+    it.add_argument("role", choices=roles)
+    for name, disabled in (("disable", True), ("enable", False)):
+        it = users.add(name, "users_change", f"{name} an account")
+        it.set_defaults(disabled=disabled)
+        it.add_argument("name")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

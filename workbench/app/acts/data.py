@@ -55,7 +55,8 @@ def import_confirm(
     house: House, actor: str, *, project: int | str, number: int, accept_rejects: bool = False
 ) -> dict[str, Any]:
     """Store what `import_file` parsed; refused while the report asks for more than consent to its rejects."""
-    found, folder = house.project(project), _parsed(house, number)
+    found = house.project(project)
+    folder = _parsed(house, found.id, number)
     report = read_json(folder / "report.json")
     if report["error"]:
         raise InputError(report["error"])
@@ -67,16 +68,16 @@ def import_confirm(
 
 
 @act("lead")
-def import_discard(house: House, actor: str, *, number: int) -> dict[str, Any]:
-    shutil.rmtree(_parsed(house, number))
+def import_discard(house: House, actor: str, *, project: int | str, number: int) -> dict[str, Any]:
+    shutil.rmtree(_parsed(house, house.project(project).id, number))
     return {"discarded": number}
 
 
-def _parsed(house: House, number: int) -> Path:
+def _parsed(house: House, project: int, number: int) -> Path:
     folder = house.home / "imports" / f"{number:06d}"
     if not (folder / "report.json").exists():
         raise NotFound(f"no parsed import {number}")
-    if any(done["id"] == number for done in imports.all(house.store)):
+    if any(done["id"] == number for done in imports.all(house.store, project)):
         raise UsageError(f"import {number} is stored already")
     return folder
 

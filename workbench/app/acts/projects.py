@@ -7,7 +7,6 @@ from pydantic import Field
 
 from workbench.app.acts.act import act
 from workbench.app.house import House
-from workbench.errors import Conflict
 from workbench.store import projects as rows
 
 Task = Literal["pair", "thumb", "rank"]
@@ -27,8 +26,6 @@ def project_create(
     tasks: list[Task] = ["pair", "thumb"],
     eval_share: float = Field(0.1, ge=0.0, le=0.2),
 ) -> dict[str, Any]:
-    if any(p.name == name for p in rows.all(house.store) if not p.archived):
-        raise Conflict(f"there is a project {name!r} already: choose another name")
     return asdict(rows.create(house.store, actor, name, tasks=tuple(tasks), eval_share=eval_share))
 
 

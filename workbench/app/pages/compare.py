@@ -1,0 +1,111 @@
+"""The Compare page: one prompt, two models side by side, a blind vote; held-out comparisons and their results."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+import pandas as pd
+
+from workbench.app import words
+from workbench.app.actions import ACTIONS
+from workbench.app.acts.compare import compare_events
+from workbench.app.house import House
+from workbench.app.pages.train import startable
+from workbench.app.roles import requires
+
+VOTES = {
+    "left": (0, 2),
+    "slightly_left": (0, 1),
+    "tie": ("tie", None),
+    "both_bad": ("both_bad", None),
+    "slightly_right": (1, 1),
+    "right": (1, 2),
+}
+COLUMNS = ("models", "rate", "interval", "votes", "ties")
+
+
+def build(house: House, t: gr.I18n) -> None:
+    with gr.Column(elem_id="compare"):
+        prompt = gr.Textbox(label=t("compare.prompt"), placeholder=t("compare.placeholder"), lines=2, elem_id="prompt")
+        with gr.Row():
+            first = gr.Dropdown([], label=t("compare.model_a"), elem_id="model-a")
+            second = gr.Dropdown([], label=t("compare.model_b"), elem_id="model-b")
+            ask = gr.Button(t("compare.ask"), variant="primary", elem_id="ask")
+    with gr.Row(equal_height=True):
+        left = gr.Textbox(label=t("compare.answer_1"), lines=7, interactive=False, elem_id="left")
+        right = gr.Textbox(label=t("compare.answer_2"), lines=7, interactive=False, elem_id="right")
+    with gr.Row(elem_id="votes"):
+        buttons = {key: gr.Button(t(f"compare.vote.{key}"), interactive=False, elem_id=f"vote-{key}") for key in VOTES}
+    said = gr.Textbox(show_label=False, container=False, interactive=False, lines=1, elem_id="said")
+    asked = gr.State("")  # the comparison on screen; after a reload one asks again
+    results = gr.Dataframe(label=t("compare.results"), interactive=False, elem_id="results", buttons=[])
+    with gr.Accordion(t("compare.held_out"), open=False):
+        gr.Markdown(t("compare.held_out.help"))
+        held_out = gr.Button(t("compare.held_out.start"), elem_id="held-out")
+
+    @requires(house.accounts, "lead")
+    def show(request: gr.Request) -> list[Any]:
+        """The first base against the newest run, and the votes so far."""
+        names = startable(house, request.username)
+        chosen = (names[0], names[-1]) if names else (None, None)
+        return [*(gr.Dropdown(choices=names, value=value) for value in chosen), table(house, request)]
+
+    @requires(house.accounts, "lead")
+    def answer(request: gr.Request, text: str, a: str, b: str) -> Iterator[list[Any]]:
+        """Stream both answers; the votes open when both are whole."""
+        lang, shut = words.lang_of(request), [gr.Button(interactive=False)] * len(VOTES)
+        project = house.project_of(request.username, request.cookies)
+        if project is None or not (text or "").strip() or a == b:
+            yield ["", "", "", words.say(lang, "compare.needs"), *shut]
+            return
+        values = {"project": project.id, "prompt": text, "models": [a, b]}
+        number = ACTIONS["compare_ask"](house, request.username, **values)["request"]
+        yield [number, "", "", words.say(lang, "compare.waiting"), *shut]
+        texts = ["", ""]
+        for texts in compare_events(house, request.username, number):
+            yield [number, *texts, words.say(lang, "compare.writing"), *shut]
+        same = texts[0] == texts[1]
+        verdict = words.say(lang, "compare.same" if same else "compare.choose")
+        yield [number, *texts, verdict, *[gr.Button(interactive=not same)] * len(VOTES)]
+
+    def vote_for(key: str) -> Any:
+        @requires(house.accounts, "lead")
+        def vote(request: gr.Request, number: str) -> list[Any]:
+            choice, strength = VOTES[key]
+            values = {"request": number, "choice": choice, "strength": strength}
+            left_name, right_name = ACTIONS["compare_vote"](house, request.username, **values)["reveal"]
+            who = words.say(words.lang_of(request), "compare.reveal", left=left_name, right=right_name)
+            return [who, table(house, request), *[gr.Button(interactive=False)] * len(VOTES)]
+
+        return vote
+
+    @requires(house.accounts, "lead")
+    def whole_set(request: gr.Request, a: str, b: str) -> str:
+        project = house.project_of(request.username, request.cookies)
+        made = ACTIONS["compare_set"](house, request.username, project=project and project.id, models=[a, b])
+        return words.say(words.lang_of(request), "compare.queued", **made)
+
+    quiet = {"api_visibility": "private"}
+    gr.context.Context.root_block.load(show, None, [first, second, results], show_progress="hidden", **quiet)
+    for event in (ask.click, prompt.submit):
+        event(answer, [prompt, first, second], [asked, left, right, said, *buttons.values()], **quiet)
+    for key, button in buttons.items():
+        button.click(vote_for(key), asked, [said, results, *buttons.values()], **quiet)
+    held_out.click(whole_set, [first, second], said, **quiet)
+
+
+def table(house: House, request: gr.Request) -> pd.DataFrame:
+    """Win rates with their intervals, one row per pair of models."""
+    lang, project = words.lang_of(request), house.project_of(request.username, request.cookies)
+    found = ACTIONS["compare_results"](house, request.username, project=project.id)["results"] if project else []
+    rows = [
+        (
+            f"{r['a']} – {r['b']}",
+            "–" if r["win_rate"] is None else f"{r['win_rate']:.0%}",
+            "–" if r["win_rate"] is None else f"{r['low']:.0%} – {r['high']:.0%}",
+            r["wins"] + r["losses"],
+            r["ties"] + r["both_bad"],
+        )
+        for r in found
+    ]
+    return pd.DataFrame(rows, columns=[words.say(lang, f"compare.column.{key}") for key in COLUMNS])

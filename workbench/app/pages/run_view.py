@@ -1,0 +1,159 @@
+"""One run as it goes: progress, charts with a sentence each, samples, provenance. Part of the Train page."""
+
+from typing import Any
+
+import gradio as gr
+import pandas as pd
+
+from workbench.app import words
+from workbench.app.actions import ACTIONS
+from workbench.app.house import House
+from workbench.app.roles import requires
+from workbench.jobs.folder import END_STATES
+from workbench.training.methods import METRICS
+
+TICK = 2.5
+# Key of the chart's title, and the metric it draws beside its held-out twin.
+CHARTS = {
+    "loss": "loss",
+    "margins": "rewards/margins",
+    "accuracies": "rewards/accuracies",
+    "chosen": "rewards/chosen",
+    "rejected": "rewards/rejected",
+    "rate": "learning_rate",
+}
+PROGRESS = """<div class="progress" role="progressbar" aria-valuenow="{{value}}" aria-valuemin="0" aria-valuemax="100">
+<div class="progress-done" style="width: {{value}}%"></div></div>"""
+
+
+def build(house: House, t: gr.I18n) -> gr.Dropdown:
+    """Returns the dropdown of runs: setting it shows that run."""
+    chosen = gr.Dropdown([], label=t("train.run"), elem_id="run")
+    state = gr.Textbox(show_label=False, container=False, interactive=False, lines=2, elem_id="run-state")
+    bar = gr.HTML(value=0, html_template=PROGRESS, elem_id="run-progress")
+    with gr.Row():
+        stop = gr.Button(t("train.stop"), variant="stop", visible=False, elem_id="run-stop")
+        resume = gr.Button(t("train.resume"), variant="primary", visible=False, elem_id="run-resume")
+    with gr.Row(elem_id="charts"):
+        plots = [plot(key, t) for key in CHARTS]
+    with gr.Accordion(t("train.samples"), open=False):
+        samples = gr.Dataframe(interactive=False, wrap=True, show_label=False, buttons=[], elem_id="samples")
+    with gr.Accordion(t("train.details"), open=False):
+        config = gr.JSON(show_label=False)
+        log = gr.Textbox(label=t("train.log"), lines=8, max_lines=20, interactive=False)
+    drawn = gr.State("")  # what the page shows, so that nothing is sent twice; a reload draws it anew
+    timer = gr.Timer(TICK)
+
+    @requires(house.accounts, "lead")
+    def newest(request: gr.Request) -> gr.Dropdown:
+        return listed(house, request)
+
+    @requires(house.accounts, "lead")
+    def draw(request: gr.Request, number: int | None, before: str) -> list[Any]:
+        """Everything about the run, or nothing when nothing has changed."""
+        lang, rest = words.lang_of(request), 7 + len(plots)
+        run = ACTIONS["run"](house, request.username, number=number) if number else None
+        now = fingerprint(run)
+        if now == before:
+            return [gr.skip()] * (rest + 1)
+        if run is None:
+            return [now, words.say(lang, "train.no_run"), *[gr.skip()] * (rest - 1)]
+        ended, done = run["status"]["state"] in END_STATES, run["status"]["state"] == "done"
+        return [
+            now,
+            describe(lang, run),
+            percent(run["status"]),
+            gr.Button(visible=not ended),
+            gr.Button(visible=ended and not done),
+            answers(lang, run["samples"]),
+            run["config"],
+            run["log"],
+            *[series(lang, run["metrics"], name) for name in CHARTS.values()],
+        ]
+
+    @requires(house.accounts, "lead")
+    def halt(request: gr.Request, number: int) -> None:
+        ACTIONS["run_stop"](house, request.username, number=number)
+
+    @requires(house.accounts, "lead")
+    def go_on(request: gr.Request, number: int) -> None:
+        ACTIONS["run_resume"](house, request.username, number=number)
+
+    quiet = {"show_progress": "hidden", "api_visibility": "private"}
+    outputs = [drawn, state, bar, stop, resume, samples, config, log, *plots]
+    gr.context.Context.root_block.load(newest, None, chosen, **quiet)
+    for event in (timer.tick, chosen.change):
+        event(draw, [chosen, drawn], outputs, **quiet)
+    stop.click(halt, chosen, None, **quiet)
+    resume.click(go_on, chosen, None, **quiet)
+    return chosen
+
+
+def listed(house: House, request: gr.Request, number: int | None = None) -> gr.Dropdown:
+    """The project's runs, newest first, with `number` chosen or else the newest."""
+    project = house.project_of(request.username, request.cookies)
+    rows = ACTIONS["runs"](house, request.username, project=project.id)["runs"] if project else []
+    choices = [(f"#{row['id']} {row['method']} · {row['model']}", row["id"]) for row in rows]
+    return gr.Dropdown(choices=choices, value=number or (rows[0]["id"] if rows else None))
+
+
+def fingerprint(run: dict[str, Any] | None) -> str:
+    if run is None:
+        return "none"
+    status = run["status"]
+    return f"{run['run']} {status['state']} {status['step']} {len(run['metrics'])} {len(run['samples'])}"
+
+
+def describe(lang: str, run: dict[str, Any]) -> str:
+    """State and time left in one line; below it what the run itself has to say."""
+    status = run["status"]
+    line = words.say(lang, f"train.state.{status['state']}", step=status["step"] or 0, steps=status["steps"] or "?")
+    if status["state"] == "running" and status.get("eta_s") is not None:
+        minutes, seconds = divmod(int(status["eta_s"]), 60)
+        line += " · " + words.say(lang, "train.left", time=f"{minutes}:{seconds:02d}")
+    if accuracy := held_out(run["metrics"]):
+        line += " · " + words.say(lang, "train.result", value=f"{accuracy:.0%}")
+    return f"{line}\n{status['message']}" if status.get("message") else line
+
+
+def held_out(lines: list[dict[str, Any]]) -> float | None:
+    """The last held-out accuracy, of a reward model or of the rewards of a policy."""
+    values = [line.get("eval_accuracy", line.get("eval_rewards/accuracies")) for line in lines]
+    return next((value for value in reversed(values) if value is not None), None)
+
+
+def percent(status: dict[str, Any]) -> int:
+    if status["state"] == "done":
+        return 100
+    return int(100 * (status["step"] or 0) / status["steps"]) if status.get("steps") else 0
+
+
+def answers(lang: str, samples: list[dict[str, Any]]) -> pd.DataFrame:
+    head = [words.say(lang, f"train.sample.{key}") for key in ("step", "prompt", "answer")]
+    return pd.DataFrame([(s["step"], s["prompt"], s["text"]) for s in samples], columns=head)
+
+
+def series(lang: str, lines: list[dict[str, Any]], metric: str) -> pd.DataFrame:
+    """Long form for the chart: step, which rows it was measured on, value."""
+    kinds = {metric: words.say(lang, "train.series.train"), f"eval_{metric}": words.say(lang, "train.series.eval")}
+    rows = [
+        (line["step"], kind, line[name]) for line in lines for name, kind in kinds.items() if line.get(name) is not None
+    ]
+    return pd.DataFrame(rows, columns=["step", "rows", "value"])
+
+
+def plot(key: str, t: gr.I18n) -> gr.LinePlot:
+    return gr.LinePlot(
+        x="step",
+        y="value",
+        color="rows",
+        x_title=" ",
+        y_title=" ",
+        color_title=" ",
+        label=t(f"train.chart.{key}"),
+        caption=t(METRICS[CHARTS[key]]),
+        height=200,
+        min_width=280,
+        elem_id=f"chart-{key}",
+        buttons=[],
+    )

@@ -1,0 +1,122 @@
+"""The Train page: choose a method, see its form filled with the preset, start. Watching a run is `run_view`."""
+
+from typing import Any
+
+import gradio as gr
+
+from workbench.app import words
+from workbench.app.actions import ACTIONS
+from workbench.app.acts.training import LEAST_UNITS
+from workbench.app.house import House
+from workbench.app.pages import run_view
+from workbench.app.roles import requires
+from workbench.training.hparams import Knob, knobs
+from workbench.training.methods import METHODS
+
+# One component per knob name serves every method: a form shows those its method has.
+FORM: dict[str, Knob] = {knob.name: knob for method in METHODS.values() for knob in knobs(method.hparams)}
+
+
+def build(house: House, t: gr.I18n) -> None:
+    """A new run on the left, the chosen run on the right; on a phone one under the other."""
+    with gr.Row(elem_id="train"):
+        with gr.Column(scale=5, min_width=320):
+            titles = [(entry.title, name) for name, entry in METHODS.items()]
+            method = gr.Radio(titles, value="dpo", label=t("train.method"), elem_id="method")
+            about = gr.Textbox(show_label=False, container=False, interactive=False, lines=2, elem_id="about")
+            model = gr.Dropdown([], label=t("train.model"), elem_id="model")
+            fields = {name: field(knob, t) for name, knob in FORM.items() if not knob.advanced}
+            with gr.Accordion(t("train.advanced"), open=False):
+                fields |= {name: field(knob, t) for name, knob in FORM.items() if knob.advanced}
+            ready = gr.Textbox(show_label=False, container=False, interactive=False, lines=2, elem_id="ready")
+            with gr.Row():
+                preset = gr.Button(t("train.preset"), elem_id="preset")
+                start = gr.Button(t("train.start"), variant="primary", interactive=False, elem_id="start")
+        with gr.Column(scale=8, min_width=320):
+            chosen = run_view.build(house, t)
+    form = [fields[name] for name in FORM]
+
+    @requires(house.accounts, "lead")
+    def fill(request: gr.Request, name: str, model_name: str | None, tuning: str | None) -> list[Any]:
+        """The form of the chosen method at its preset, and whether there are labels enough."""
+        lang, project = words.lang_of(request), house.project_of(request.username, request.cookies)
+        names = startable(house, request.username)
+        model_name = model_name if model_name in names else next(iter(names), None)
+        models = gr.Dropdown(choices=names, value=model_name)
+        if project is None or model_name is None:
+            return [
+                models,
+                "",
+                words.say(lang, "train.nothing"),
+                gr.Button(interactive=False),
+                *[gr.skip()] * len(FORM),
+            ]
+        plan = ACTIONS["plan"](
+            house, request.username, project=project.id, method=name, model=model_name, tuning=tuning
+        )
+        missing = LEAST_UNITS - plan["units"]
+        text = words.say(lang, f"train.ready.{plan['needs'] or 'yes'}", **plan, missing=missing)
+        about_it = words.say(lang, METHODS[name].summary)
+        return [
+            models,
+            about_it,
+            text,
+            gr.Button(interactive=plan["needs"] is None),
+            *filled(name, plan["preset"], lang),
+        ]
+
+    @requires(house.accounts, "lead")
+    def fresh(request: gr.Request, name: str, model_name: str | None) -> list[Any]:
+        return fill.__wrapped__(request, name, model_name, None)
+
+    @requires(house.accounts, "lead")
+    def begin(request: gr.Request, name: str, model_name: str, *values: Any) -> gr.Dropdown:
+        own = {knob.name for knob in knobs(METHODS[name].hparams)}
+        given = {key: value for key, value in zip(FORM, values, strict=True) if key in own and value is not None}
+        project = house.project_of(request.username, request.cookies)
+        made = ACTIONS["train"](
+            house, request.username, project=project.id, method=name, model=model_name, hparams=given
+        )
+        return run_view.listed(house, request, made["run"])
+
+    shown = {"outputs": [model, about, ready, start, *form], "show_progress": "hidden", "api_visibility": "private"}
+    page = gr.context.Context.root_block
+    for event in (page.load, method.change, model.input, preset.click):
+        event(fresh, [method, model], **shown)
+    fields["tuning"].input(fill, [method, model, fields["tuning"]], **shown)
+    start.click(begin, [method, model, *form], chosen, api_visibility="private")
+
+
+def startable(house: House, actor: str) -> list[str]:
+    """Models a run may start from, the bases first."""
+    models = ACTIONS["models"](house, actor)["models"]
+    return [m["name"] for m in models if not m["reason"] and m["kind"] != "reward"]
+
+
+def filled(method: str, preset: dict[str, Any], lang: str) -> list[Any]:
+    """For every knob of the form: its value and help in this method, or hidden."""
+    own = {knob.name: knob for knob in knobs(METHODS[method].hparams)}
+    updates = []
+    for name, knob in FORM.items():
+        here, kind = own.get(name), component(knob)
+        if here is None:
+            updates.append(kind(visible=False))
+            continue
+        look = {"choices": list(here.choices)} if here.choices else {}
+        updates.append(
+            kind(value=preset.get(name, here.default), info=words.say(lang, here.help), visible=True, **look)
+        )
+    return updates
+
+
+def field(knob: Knob, t: gr.I18n) -> Any:
+    look = {"choices": list(knob.choices)} if knob.choices else {}
+    if knob.type is int:
+        look["precision"] = 0
+    return component(knob)(value=knob.default, label=t(knob.name), elem_id=f"hp-{knob.name}", visible=False, **look)
+
+
+def component(knob: Knob) -> type:
+    if knob.choices:
+        return gr.Dropdown
+    return {bool: gr.Checkbox, int: gr.Number, float: gr.Number, str: gr.Textbox}[knob.type]

@@ -24,7 +24,8 @@ ANSWER_SECONDS = 7200  # a large import or generation
 class Acts(Protocol):
     """Where acts are done, and the address under which people reach the pages."""
 
-    url: str
+    @property
+    def url(self) -> str: ...
 
     def do(self, act: str, **values: Any) -> dict[str, Any]: ...
 
@@ -52,7 +53,14 @@ class Local:
     """The acts on a house that this process opened."""
 
     def __init__(self, house: Any) -> None:
-        self.house, self.url = house, house.settings.url
+        self.house = house
+
+    @property
+    def url(self) -> str:
+        """Where the server will be, once somebody starts it."""
+        from workbench.app.front import url_of
+
+        return url_of(self.house.settings)
 
     def do(self, act: str, **values: Any) -> dict[str, Any]:
         from workbench.app.actions import ACTIONS

@@ -70,7 +70,7 @@ def rm_loss(
     center_coef        c >= 0: scores are only defined up to a shift, this picks one
 
     Scores (1, 0) with c = 0: 0.313262. Source: arXiv:2203.02155 Eq. 1; margin: arXiv:2307.09288 Eq. 2;
-    centring: arXiv:2312.09244 Eq. 2.
+    centring: arXiv:2312.09244.
     """
     apart = chosen - rejected
     losses = -p * F.logsigmoid(apart - margin) - (1 - p) * F.logsigmoid(-apart - margin)
@@ -103,7 +103,7 @@ def dpo_robust_loss(policy: PairLogps, ref: PairLogps, p: Tensor | float = 1.0, 
 
         loss = [-(1 - e) log sigmoid(z) + e log sigmoid(-z)] / (1 - 2 e)
 
-    Source: Chowdhury et al. 2024, arXiv:2403.00409, Eq. 12.
+    Source: Chowdhury et al. 2024, arXiv:2403.00409.
     """
     chosen, rejected = implicit_rewards(policy, ref, beta)
     z = chosen - rejected
@@ -133,13 +133,13 @@ def dpo_ipo_loss(
 
 
 def dpo_hinge_loss(policy: PairLogps, ref: PairLogps, p: Tensor | float = 1.0, *, beta: float) -> LossOutput:
-    """Hinge: p max(0, 1 - z) + (1 - p) max(0, 1 + z). Source: arXiv:2309.06657, Eq. 12; arXiv:2305.10425."""
+    """Hinge: p max(0, 1 - z) + (1 - p) max(0, 1 + z). Source: arXiv:2309.06657, arXiv:2305.10425."""
     chosen, rejected = implicit_rewards(policy, ref, beta)
     return LossOutput(hinge(chosen - rejected, p), reward_metrics(chosen, rejected))
 
 
 def dpo_norm_loss(policy: PairLogps, ref: PairLogps, p: Tensor | float = 1.0, *, beta: float) -> LossOutput:
-    """DPO on token means: z = beta (D(w)/n_w - D(l)/n_l). Source: Lambert et al. 2024, arXiv:2411.15124, Eq. 6."""
+    """DPO on token means: z = beta (D(w)/n_w - D(l)/n_l). Source: Lambert et al. 2024, arXiv:2411.15124."""
     z = beta * (policy.chosen.mean - ref.chosen.mean - policy.rejected.mean + ref.rejected.mean)
     return LossOutput(bce(z, p), reward_metrics(*implicit_rewards(policy, ref, beta)))
 
@@ -163,7 +163,7 @@ def kto_loss(
     kl    the reference point of the step, without gradient: `kto_reference_point`
 
     At policy == ref, kl = 0 and weights 1 the loss is 0.5.
-    Source: Ethayarajh et al. 2024, arXiv:2402.01306, Eq. 8.
+    Source: Ethayarajh et al. 2024, arXiv:2402.01306.
     """
     moved = policy.total - ref.total
     rise = torch.sigmoid(beta * (moved - kl))
@@ -187,7 +187,7 @@ def kto_reference_point(policy: SeqLogps, ref: SeqLogps) -> Tensor:
 def kto_weights(good: float, bad: float) -> tuple[float, float]:
     """(lambda_D, lambda_U) such that lambda_D good / (lambda_U bad) lies in [1, 4/3]; counts are of training rows.
 
-    30 good and 120 bad: (4, 1). 120 good and 30 bad: (1, 3). Source: arXiv:2402.01306, Eq. 9.
+    30 good and 120 bad: (4, 1). 120 good and 30 bad: (1, 3). Source: arXiv:2402.01306, Eq. 8.
     """
     if not good or not bad:
         return 1.0, 1.0
@@ -202,7 +202,7 @@ def cpo_loss(policy: PairLogps, p: Tensor | float = 1.0, *, beta: float) -> Loss
 
         loss = bce(beta (log pi(y_w|x) - log pi(y_l|x)), p)
 
-    Source: Xu et al. 2024, arXiv:2401.08417, Eq. 3.
+    Source: Xu et al. 2024, arXiv:2401.08417.
     """
     chosen, rejected = beta * policy.chosen.total, beta * policy.rejected.total
     return LossOutput(bce(chosen - rejected, p), reward_metrics(chosen, rejected))

@@ -304,6 +304,7 @@ METRICS: dict[str, str] = {
     "min_reward": "Lowest score.",
     "max_reward": "Highest score.",
     "ece": "Gap between the reward model's confidence and how often it is right; below 0.1 is good.",
+    "accuracy_length_matched": "Accuracy on pairs of nearly equal length; far below accuracy, it learnt length.",
     "length_corr": "Rank correlation of score and length; high means the scores measure length.",
     "logps/chosen": "Log-probability of chosen answers (sum, or mean per token in SimPO and ORPO).",
     "logps/rejected": "Log-probability of rejected answers, in the same unit.",

@@ -1,0 +1,117 @@
+"""Checkpoints that are whole or absent: written aside, manifest last, then renamed; safetensors and JSON only.
+
+Leaves out when to write one (`loop`) and the final model (`export`).
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from workbench.errors import EngineError
+from workbench.jobs.folder import read_json
+
+KEPT = 2
+VERSIONS = {"torch": torch.__version__, "transformers": transformers.__version__}
+
+
+def trained(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that training changes, by name; tied ones once."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def save(root: Path, step: int, model: nn.Module, optimizer: Optimizer, state: dict[str, Any]) -> Path:
+    """Write root/step-<step>. `state` is what else is needed to go on: position, counters, length of the metrics."""
+    weights = {name: p.detach().contiguous() for name, p in trained(model).items()}
+    if not all(torch.isfinite(w).all() for w in weights.values()):
+        raise EngineError(f"step {step}: weights are not finite, no checkpoint was written")
+    final = root / f"step-{step:06d}"
+    part = final.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        save_file(weights, part / "weights.safetensors")
+        save_file(_moments(model, optimizer), part / "optimizer.safetensors")
+        (part / "state.json").write_text(json.dumps(state))
+        files = {p.name: {"size": p.stat().st_size, "sha256": _sha256(p)} for p in sorted(part.iterdir())}
+        (part / "manifest.json").write_text(json.dumps({"files": files, "versions": VERSIONS, "finite": True}))
+        for path in (*part.iterdir(), part):
+            _sync(path)
+    except OSError:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    shutil.rmtree(final, ignore_errors=True)
+    part.rename(final)
+    _sync(root)
+    return final
+
+
+def prune(root: Path, best: int | None) -> None:
+    """Keep the last two and the best."""
+    found = sorted(root.glob("step-??????"))
+    for path in found[:-KEPT]:
+        if path.name != f"step-{best or 0:06d}":
+            shutil.rmtree(path)
+
+
+def newest(root: Path) -> Path | None:
+    """The newest checkpoint whose files all match its manifest; damaged ones are passed over, never mended."""
+    for path in sorted(root.glob("step-??????"), reverse=True):
+        if _whole(path):
+            return path
+        print(f"checkpoint {path.name} does not match its manifest and is left out", flush=True)
+    return None
+
+
+def restore(path: Path, model: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
+    """Put weights and optimiser back as they were; returns the state."""
+    weights, moments = load_file(path / "weights.safetensors"), load_file(path / "optimizer.safetensors")
+    parameters = trained(model)
+    if weights.keys() != parameters.keys():
+        raise EngineError(f"checkpoint {path.name} belongs to another model or tuning")
+    for name, parameter in parameters.items():
+        with torch.no_grad():
+            parameter.copy_(weights[name])
+        of_name = {k.rpartition("|")[2]: v for k, v in moments.items() if k.startswith(f"{name}|")}
+        optimizer.state[parameter] = {k: v.to(parameter.device) for k, v in of_name.items()}
+    return read_json(path / "state.json")
+
+
+def _moments(model: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
+    return {
+        f"{name}|{key}": value.contiguous()
+        for name, parameter in trained(model).items()
+        for key, value in optimizer.state.get(parameter, {}).items()
+    }
+
+
+def _whole(path: Path) -> bool:
+    try:
+        files = read_json(path / "manifest.json")["files"]
+        return all(
+            (path / name).stat().st_size == fact["size"] and _sha256(path / name) == fact["sha256"]
+            for name, fact in files.items()
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

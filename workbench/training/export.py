@@ -1,0 +1,160 @@
+"""The trained model as a folder others can load: written aside, loaded again and compared, then put in place.
+
+`python -m workbench.training.export --job FOLDER` answers config.json {run, out, form, license} with result.json.
+Leaves out the upload (`formats.push`).
+"""
+
+import argparse
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig
+
+from workbench.errors import ModelError, UsageError, WorkbenchError
+from workbench.jobs.folder import read_json, write_json
+from workbench.training.data import Stops
+from workbench.training.hparams import RunConfig
+from workbench.training.model import Kind, Policy, base_of, load_plain, tokenizer_of
+
+TEXTS = (
+    "How do I make an apple pie?",
+    "Where is Paris?",
+    "1, 2, 3, 4, 5, 6, 7",
+    "你好，请问今天天气怎么样？",
+    "def add(a, b):\n    return a + b",
+    "Dear Sir or Madam,",
+    "The quick brown fox jumps over the lazy dog.",
+    "🙂 ok",
+)
+NEVER = ("README.md", "training_args.bin")
+CLOSE = {torch.float32: 1e-4}
+
+
+def save_trained(policy: Policy, config: RunConfig, stop: Stops, out: Path, metrics: dict[str, Any]) -> None:
+    """The final model of a run: an adapter when its base lies on disk as it was trained on, else whole weights."""
+    part = _fresh(out.with_suffix(".part"))
+    start = Path(config.model_path)
+    if policy.adapted and base_of(start) is None:
+        policy.model.save_pretrained(part)
+    else:
+        model = policy.model.merge_and_unload() if policy.adapted else policy.model
+        _save_whole(model, part, dtype_of(start), stop)
+    _finish(part, out, policy.tokenizer, facts(config) | {"metrics": metrics})
+
+
+def export(run: Path, out: Path, form: str, license: str | None) -> dict[str, Any]:
+    """Copy, or merge, the model of a run into `out`; it is loaded again and compared before it takes its place."""
+    config, source = RunConfig.model_validate(read_json(run / "config.json")), run / "out"
+    if not (source / "workbench.json").exists():
+        raise UsageError(f"run {config.run} has no finished model yet")
+    part = _fresh(out.with_suffix(".part"))
+    kind: Kind = "reward" if config.method == "rm" else "causal"
+    base = base_of(source)
+    if form == "adapter":
+        _copy_adapter(source, part, base, config)
+        shown = source
+    else:
+        model = load_plain(source, kind, torch.float32)
+        _save_whole(model, part, dtype_of(base or source), None)
+        shown = part
+    difference = compare(load_plain(source, kind, torch.float32), load_plain(shown, kind, dtype_of(shown)), source)
+    if difference > (limit := CLOSE.get(dtype_of(base or source), 2e-2)):
+        raise ModelError(f"the exported model differs from the trained one by {difference:.2g} (at most {limit:g})")
+    made = read_json(source / "workbench.json") | {"form": form, "license": license, "reload_difference": difference}
+    _card(part, made, license)
+    _finish(part, out, tokenizer_of(source), made)
+    return {"folder": str(out), "form": form, "difference": difference}
+
+
+def facts(config: RunConfig) -> dict[str, Any]:
+    """What workbench.json says of a model; names, never paths."""
+    return {
+        "method": config.method,
+        "base": config.model,
+        "tuning": config.hparams["tuning"],
+        "snapshot": config.snapshot,
+        "run": config.run,
+        "hparams": config.hparams,
+        "code": config.code,
+    }
+
+
+def dtype_of(folder: Path) -> torch.dtype:
+    """The precision a model is stored in; of an adapter, its base's."""
+    return AutoConfig.from_pretrained(base_of(folder) or folder, local_files_only=True).dtype or torch.float32
+
+
+@torch.no_grad()
+def compare(trained: Any, reloaded: Any, folder: Path) -> float:
+    """Largest difference over eight fixed texts: mean log-prob of their tokens, or the score of a reward model."""
+    tokenizer, worst = tokenizer_of(folder), 0.0
+    for text in TEXTS:
+        ids = torch.tensor([tokenizer(text)["input_ids"]])
+        a, b = (m.eval()(ids, use_cache=False).logits.float() for m in (trained, reloaded))
+        if a.shape[-1] > 1:
+            a, b = (x[0, :-1].log_softmax(-1).gather(1, ids[0, 1:, None]) for x in (a, b))
+        worst = max(worst, (a - b).abs().mean().item() if a.numel() else 0.0)
+    return worst
+
+
+def _save_whole(model: Any, part: Path, dtype: torch.dtype, stop: Stops | None) -> None:
+    generation = getattr(model, "generation_config", None)
+    if generation and stop:
+        generation.eos_token_id = sorted(stop.ids)
+    model.to(dtype).save_pretrained(part, max_shard_size="5GB")
+
+
+def _copy_adapter(source: Path, part: Path, base: Path | None, config: RunConfig) -> None:
+    if base is None:
+        raise UsageError(f"run {config.run} trained all weights, there is no adapter: export the merged form")
+    hub = read_json(base / "workbench.json", {}).get("hub")
+    if not hub:
+        raise UsageError(
+            f"the adapter of run {config.run} belongs to {config.model}, which has no address on the Hub: "
+            "export the merged form"
+        )
+    shutil.copy(source / "adapter_model.safetensors", part)
+    adapter = read_json(source / "adapter_config.json")
+    adapter |= {"base_model_name_or_path": hub["id"], "revision": hub.get("commit")}
+    (part / "adapter_config.json").write_text(json.dumps(adapter, indent=1))
+
+
+def _card(part: Path, made: dict[str, Any], license: str | None) -> None:
+    from workbench.formats.cards import model_card
+
+    (part / "README.md").write_text(model_card(made, license=license))
+
+
+def _fresh(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _finish(part: Path, out: Path, tokenizer: Any, made: dict[str, Any]) -> None:
+    """Tokenizer, hashes of all files, then the name that says it is whole."""
+    tokenizer.save_pretrained(part)
+    files = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(part.iterdir())}
+    write_json(part / "workbench.json", made | {"files": files})
+    shutil.rmtree(out, ignore_errors=True)
+    part.rename(out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--job", type=Path, required=True)
+    job = parser.parse_args().job
+    config = read_json(job / "config.json")
+    try:
+        result = export(Path(config["run"]), Path(config["out"]), config["form"], config.get("license"))
+    except WorkbenchError as error:
+        result = {"error": error.message}
+    write_json(job / "result.json", result)
+
+
+if __name__ == "__main__":
+    main()

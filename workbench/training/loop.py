@@ -1,0 +1,266 @@
+"""The training loop of every method but PPO: steps, schedule, evaluation, logging, stop and resume.
+
+One reduction over the whole optimiser step. Leaves out what a step computes (`objectives`), and run states (`worker`).
+"""
+
+import math
+import resource
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch.optim import AdamW
+
+from workbench.errors import EngineError
+from workbench.jobs.folder import Reporter
+from workbench.training import checkpoint
+from workbench.training.methods import Training
+from workbench.training.objectives import Means, Objective
+from workbench.training.units import Prepared, Unit, order
+
+LOGS = 500
+EVALUATIONS = 10
+MOST_TEST_UNITS = 1000
+MEMORY_TRIES = 4
+
+
+class Diverged(Exception):
+    """Loss or gradient is not a finite number; the optimiser did not take this step."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which units each step takes: slices of a seeded permutation per epoch."""
+
+    units: Sequence[Unit]
+    per_step: int
+    epochs: int
+    max_steps: int
+    seed: int
+    balanced: bool
+
+    @property
+    def per_epoch(self) -> int:
+        return math.ceil(len(self.units) / self.per_step)
+
+    @property
+    def steps(self) -> int:
+        total = self.per_epoch * self.epochs
+        return min(total, self.max_steps) if self.max_steps else total
+
+    def at(self, step: int) -> list[Unit]:
+        epoch, place = divmod(step, self.per_epoch)
+        line = order(self.units, self.seed, epoch, balanced=self.balanced)
+        return [self.units[i] for i in line[place * self.per_step : (place + 1) * self.per_step]]
+
+
+def rate(step: int, steps: int, hparams: Training) -> float:
+    """Learning rate of a step (0-based): linear warm-up, then the schedule over what is left."""
+    warm = round(steps * hparams.warmup)
+    if step < warm:
+        return hparams.learning_rate * (step + 1) / warm
+    left = 1 - (step - warm) / max(1, steps - warm)
+    share = {"constant": 1.0, "linear": left, "cosine": 0.1 + 0.45 * (1 - math.cos(math.pi * left))}
+    return hparams.learning_rate * share[hparams.schedule]
+
+
+def adamw(parameters: Sequence[torch.nn.Parameter], hparams: Training) -> AdamW:
+    """AdamW (0.9, 0.999, 1e-8); weight decay leaves biases and norms alone."""
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": hparams.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return AdamW([g for g in groups if g["params"]], lr=hparams.learning_rate, fused=True)
+
+
+class Loop:
+    """One run from its first step, or from a checkpoint, to its last."""
+
+    def __init__(self, objective: Objective, data: Prepared, hparams: Training, reporter: Reporter) -> None:
+        self.objective, self.data, self.hparams, self.reporter = objective, data, hparams, reporter
+        self.policy, self.folder = objective.policy, reporter.folder
+        self.test = [data.test[i] for i in order(data.test, hparams.seed, 0)[:MOST_TEST_UNITS]]
+        thumbs = objective.method.data == "thumbs"
+        self.plan = Plan(
+            data.train, hparams.units_per_step, hparams.epochs, hparams.max_steps, hparams.seed, balanced=thumbs
+        )
+        self.parameters = list(checkpoint.trained(self.policy.model).values())
+        self.optimizer = adamw(self.parameters, hparams)
+        self.step = self.tokens = self.rows = 0
+        self.lr = 0.0
+        self.best: tuple[float, int] | None = None
+        self.means, self.last = Means(), {}
+        self.clock, self.started, self.began = 0.0, time.monotonic(), 0
+
+    def resume(self, path: Path) -> None:
+        """Go on from a checkpoint, with the metrics cut to where it was written."""
+        state = checkpoint.restore(path, self.policy.model, self.optimizer)
+        self.step, self.tokens, self.last = state["step"], state["tokens"], state["last"]
+        self.best = tuple(state["best"]) if state["best"] else None
+        self.policy.budget = state["budget"]
+        self.began = self.step
+        with (self.folder / "metrics.jsonl").open("r+b") as lines:
+            lines.truncate(state["metrics_bytes"])
+
+    def run(self) -> str | None:
+        """Train to the end: None, or the wish that stopped it early."""
+        steps = self.plan.steps
+        if self.step == 0:
+            self.log(self.evaluate())
+        while self.step < steps:
+            if wish := self.reporter.stop_requested():
+                if wish == "save_and_stop" and self.step > self.began:
+                    self.save()
+                return wish
+            self.advance()
+            evaluate = crosses(self.step, steps, EVALUATIONS)
+            if evaluate or crosses(self.step, steps, LOGS):
+                self.log(self.evaluate() if evaluate else {})
+            if evaluate:
+                self.save()
+        return None
+
+    def advance(self) -> None:
+        """One optimiser step. Too little memory halves the micro-batches and starts the step again, same result."""
+        began, units = time.monotonic(), self.plan.at(self.step)
+        for attempt in range(MEMORY_TRIES + 1):
+            try:
+                loss, metrics, computed = self.gradients(units)
+                break
+            except torch.OutOfMemoryError:
+                if attempt == MEMORY_TRIES:
+                    raise
+            self.optimizer.zero_grad()
+            torch.cuda.empty_cache()
+            self.policy.budget //= 2
+            print(f"step {self.step + 1}: out of memory, now {self.policy.budget} tokens at a time", flush=True)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.hparams.max_grad_norm)
+        if not (torch.isfinite(loss) and torch.isfinite(norm)):
+            raise Diverged(
+                f"step {self.step + 1}: loss {loss.item():g}, gradient {norm.item():g}; "
+                f"lower learning_rate ({self.hparams.learning_rate:g}) by half, or look for broken rows"
+            )
+        self.lr = rate(self.step, self.plan.steps, self.hparams)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.step += 1
+        real = sum(len(line) for u in units for line in u.lines)
+        self.tokens += real
+        self.rows += len(units)
+        for shown in metrics:
+            self.means.add(shown)
+        self.means.add(
+            {n: (v * len(units), v.new_tensor(len(units))) for n, v in (("loss", loss), ("grad_norm", norm))}
+        )
+        self.means.add({"padding_share": (torch.tensor(computed - real), torch.tensor(computed))})
+        self.clock += time.monotonic() - began
+
+    def gradients(self, units: list[Unit]) -> tuple[torch.Tensor, list[dict[str, Any]], int]:
+        """Backward over all parts of a step: its loss, the metrics of the parts, and the padded tokens computed."""
+        step, total, metrics, computed = self.objective.step(units), 0.0, [], 0
+        for part in self.objective.parts(units):
+            made = self.objective.part(part, step)
+            made.loss.backward()
+            total = total + made.loss.detach()
+            metrics.append(made.metrics)
+            computed += max(u.longest for u in part) * sum(len(u.lines) for u in part)
+        return total, metrics, computed
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, Any]:
+        """The objective over the test rows as one step; the rows go to eval_rows/<step>.parquet."""
+        if not self.test:
+            return {}
+        step, means, loss = self.objective.step(self.test), Means(), 0.0
+        seen, answers = [], []
+        for part in self.objective.parts(self.test):
+            made = self.objective.part(part, step)
+            means.add(made.metrics)
+            loss += made.loss.item()
+            seen += part
+            answers.append(made.answers.cpu())
+        table = torch.cat(answers)
+        figures = {"loss": loss} | means.take() | self.objective.table(seen, table)
+        if self.objective.method.name == "sft":
+            figures["perplexity"] = math.exp(min(loss, 50.0))
+        if self.step == 0 and self.objective.reference:
+            figures["rewards/accuracies"] = None  # every reward is rounding
+            self.check_reference(seen, table)
+        write_rows(self.folder / "eval_rows" / f"{self.step:06d}.parquet", seen, table)
+        return {f"eval_{name}": value for name, value in figures.items()}
+
+    def check_reference(self, units: list[Unit], moved: torch.Tensor) -> None:
+        """Before the first step the policy must equal its reference, up to rounding."""
+        per_token = moved.abs() / torch.tensor([[len(line.answer) for line in u.lines] for u in units])
+        most = 1e-3 if self.policy.precision == torch.float32 else 2e-2
+        if per_token.max() > most:
+            raise EngineError(
+                f"the reference is not the start model: log-probs differ by {per_token.max():.3g} per token before "
+                f"training (at most {most:g}); start the run anew"
+            )
+
+    def log(self, evaluated: dict[str, Any]) -> None:
+        """One line of metrics.jsonl: what was trained since the last one, what was evaluated, and how fast it goes."""
+        now, steps = time.monotonic(), self.plan.steps
+        line: dict[str, Any] = {"step": self.step, "epoch": round(self.step / self.plan.per_epoch, 4)}
+        if self.step:
+            line |= self.means.take() | {"learning_rate": self.lr, "num_tokens": self.tokens}
+            tokens = self.tokens - self.last.get("num_tokens", 0)
+            line |= {"examples_per_second": self.rows / self.clock, "tokens_per_second": tokens / self.clock}
+            self.clock, self.rows = 0.0, 0
+        line |= {"peak_memory_mb": peak_memory(self.policy.device)} | evaluated
+        line = {k: (float(f"{v:.6g}") if isinstance(v, float) and math.isfinite(v) else v) for k, v in line.items()}
+        line = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in line.items()}
+        fresh = self.step - self.began
+        eta = round((now - self.started) / fresh * (steps - self.step), 1) if fresh else None
+        self.last = line
+        self.reporter.metric(line | {"eta_s": eta}, step=self.step, steps=steps, eta_s=eta)
+
+    def save(self) -> None:
+        """A checkpoint here; the best so far is the one with the lowest evaluation loss."""
+        loss = self.last.get("eval_loss")
+        if loss is not None and self.last.get("step") == self.step and (self.best is None or loss < self.best[0]):
+            self.best = (loss, self.step)
+        if self.means.sums:
+            self.log({})
+        state = {
+            "step": self.step,
+            "tokens": self.tokens,
+            "last": self.last,
+            "best": self.best,
+            "budget": self.policy.budget,
+            "metrics_bytes": (self.folder / "metrics.jsonl").stat().st_size,
+        }
+        root = self.folder / "checkpoints"
+        path = checkpoint.save(root, self.step, self.policy.model, self.optimizer, state)
+        checkpoint.prune(root, self.best[1] if self.best else None)
+        self.reporter.status(checkpoint=path.name)
+
+
+def crosses(step: int, steps: int, times: int) -> bool:
+    """Whether one of `times` even marks of the run lies at this step."""
+    return step * times // steps > (step - 1) * times // steps
+
+
+def peak_memory(device: torch.device) -> int:
+    """Megabytes: of the GPU where there is one, else of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated() >> 20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+
+
+def write_rows(path: Path, units: Sequence[Unit], answers: torch.Tensor) -> None:
+    """Row id, the value of each answer, and their difference, so that flipped pairs can be listed."""
+    path.parent.mkdir(exist_ok=True)
+    columns: dict[str, Any] = {"id": [u.id for u in units]}
+    columns |= {f"answer_{i}": answers[:, i].tolist() for i in range(answers.shape[1])}
+    if answers.shape[1] == 2:
+        columns["margin"] = (answers[:, 0] - answers[:, 1]).tolist()
+    pq.write_table(pa.table(columns), path)

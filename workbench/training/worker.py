@@ -1,0 +1,135 @@
+"""The child that trains one run: reads its folder, leaves metrics, states, samples, checkpoints and the model there.
+
+`python -m workbench.training.worker --run FOLDER [--resume]`. Leaves out the steps themselves (`loop`).
+"""
+
+import argparse
+import errno
+import shutil
+import traceback
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from workbench.errors import WorkbenchError
+from workbench.jobs.folder import Reporter, append_line, read_json
+from workbench.training import checkpoint
+from workbench.training.data import Stops, stops, with_template
+from workbench.training.export import save_trained
+from workbench.training.hparams import RunConfig, make
+from workbench.training.loop import Diverged, Loop
+from workbench.training.methods import METHODS, Training
+from workbench.training.model import Policy, length_limit, load
+from workbench.training.objectives import objective
+from workbench.training.reference import with_reference
+from workbench.training.samples import chosen_prompts, sample
+from workbench.training.units import Prepared, prepare, read
+
+LOCK_SECONDS = 10
+
+
+def run(folder: Path, reporter: Reporter, *, resume: bool) -> tuple[str, str | None]:
+    """Train the run of `folder`; its end state and a sentence about it."""
+    config = RunConfig.model_validate(read_json(folder / "config.json"))
+    hparams: Training = make(METHODS[config.method].hparams, config.hparams)
+    policy = load(Path(config.model_path), "reward" if config.method == "rm" else "causal", hparams)
+    data, stop = _data(config, hparams, policy, folder)
+    loop = _loop(config, hparams, policy, data, reporter)
+    if not (resume and _continued(loop, folder)):
+        _start_over(folder)
+    reporter.status("running", step=loop.step, steps=loop.plan.steps)
+    prompts = chosen_prompts(data.prompts) if policy.kind == "causal" else []
+    if loop.step == 0:
+        _write_samples(folder, policy, prompts, stop, 0, config.seed)
+    if wish := loop.run():
+        return "stopped", "stopped; resume goes on from here" if wish == "save_and_stop" else "stopped"
+    _write_samples(folder, policy, prompts, stop, loop.step, config.seed)
+    save_trained(policy, config, stop, folder / "out", loop.last)
+    return "done", None
+
+
+def _data(config: RunConfig, hparams: Training, policy: Policy, folder: Path) -> tuple[Prepared, Stops]:
+    rows = read(Path(config.snapshot_path), METHODS[config.method].data)
+    if any(row["form"] == "chat" for row in rows) and with_template(policy.tokenizer):
+        print("the tokenizer has no chat template: turns are written as `role: text`", flush=True)
+    generation = getattr(policy.plain(), "generation_config", None)
+    stop = stops(policy.tokenizer, getattr(generation, "eos_token_id", None))
+    data = prepare(config.method, hparams, rows, policy.tokenizer, stop, limit=length_limit(policy), out=folder)
+    print(
+        f"{len(data.train)} units to train on, {len(data.test)} to test, at most {data.max_length} tokens; "
+        f"dropped {dict(data.dropped)}, cut {data.cut}, shifted boundaries {data.shifted}",
+        flush=True,
+    )
+    return data, stop
+
+
+def _loop(config: RunConfig, hparams: Training, policy: Policy, data: Prepared, reporter: Reporter) -> Loop:
+    """The loop, with the reference measured while the policy still is the start model."""
+    if METHODS[config.method].reference:
+        train, test = with_reference(policy, data.train), with_reference(policy, data.test)
+        data = Prepared(train, test, data.prompts, data.max_length)
+    return Loop(objective(config.method, hparams, policy, data.train), data, hparams, reporter)
+
+
+def _continued(loop: Loop, folder: Path) -> bool:
+    path = checkpoint.newest(folder / "checkpoints")
+    if path:
+        loop.resume(path)
+    return path is not None
+
+
+def _start_over(folder: Path) -> None:
+    """Forget what an earlier attempt left behind."""
+    for name in ("metrics.jsonl", "samples.jsonl"):
+        (folder / name).write_bytes(b"")
+    for name in ("checkpoints", "eval_rows", "out"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _write_samples(folder: Path, policy: Policy, prompts: list[Any], stop: Stops, step: int, seed: int) -> None:
+    if prompts:
+        for made in sample(policy, prompts, stop, seed):
+            append_line(folder / "samples.jsonl", {"step": step, **made})
+
+
+def ended(error: BaseException) -> tuple[str, str]:
+    """The end state an error means, and what to tell the user."""
+    if isinstance(error, Diverged):
+        return "diverged", str(error)
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return "out_of_memory", "not enough memory: lower max_length, choose tuning = lora, or a smaller model"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "disk_full", "the disk is full: free some space, then resume"
+    if isinstance(error, WorkbenchError):
+        return "failed", error.message
+    return "failed", f"{type(error).__name__}: {error}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--resume", action="store_true")
+    arguments = parser.parse_args()
+    try:
+        with FileLock(arguments.run / "run.lock", timeout=LOCK_SECONDS):
+            attempt(arguments.run, resume=arguments.resume)
+    except Timeout:
+        raise SystemExit(f"{arguments.run} is in use by another process") from None
+
+
+def attempt(folder: Path, *, resume: bool) -> None:
+    """One attempt from start to end state; whatever happens, status.json says so."""
+    reporter = Reporter(folder)
+    reporter.status("starting", message=None)
+    try:
+        state, message = run(folder, reporter, resume=resume)
+    except Exception as error:
+        traceback.print_exc()
+        state, message = ended(error)
+    reporter.status(state, message=message, eta_s=None)
+
+
+if __name__ == "__main__":
+    main()

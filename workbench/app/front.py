@@ -1,0 +1,218 @@
+"""The front door: a port that answers at once, and the whole app behind it as soon as it is built.
+
+Only uvicorn and the standard library are imported before the first page; Gradio comes in the background. Leaves out
+the app itself (`main`).
+"""
+
+import argparse
+import asyncio
+import errno
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from workbench.app import words
+from workbench.errors import HomeInUse, HomeUnusable, PortInUse, UsageError, WorkbenchError
+from workbench.settings import Settings
+
+EARLY = {f"/assets/public/{path.name}": path for path in (words.HERE / "assets" / "public").iterdir()}
+TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+STRICT = (
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+SAFE = {"x-content-type-options": "nosniff", "referrer-policy": "same-origin", "cache-control": "no-store"}
+QUIET = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+}
+
+
+def serve(settings: Settings) -> int:
+    """Serve the home until a signal ends it; returns the exit code."""
+    try:
+        sock = bind(settings)
+    except WorkbenchError as error:
+        return complain(error)
+    settings = settings.model_copy(update={"port": sock.getsockname()[1]})
+    front = Front(settings)
+    server = Server(uvicorn.Config(front, server_header=False, access_log=False, log_level="error", ws="none"))
+    server.config.timeout_graceful_shutdown = 10
+    front.server = server
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sig, lambda *_: None)  # uvicorn raises what it caught again after a clean stop
+    server.run(sockets=[sock])
+    gc.unfreeze()
+    return front.exit_code
+
+
+def complain(error: WorkbenchError) -> int:
+    """Say in one line what is wrong; the exit code says it to scripts."""
+    print(f"workbench: {error.message}", file=sys.stderr, flush=True)
+    return error.exit_code
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The listening socket. A busy port is ours already (`HomeInUse`) or somebody else's (`PortInUse`)."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    sock = socket.socket(family)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((settings.host, settings.port))
+        sock.listen(512)
+    except OSError as error:
+        sock.close()
+        raise refusal(settings, error) from None
+    return sock
+
+
+def url_of(settings: Settings) -> str:
+    """Where a browser on this machine finds the server."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 nothing is bound here
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
+def refusal(settings: Settings, error: OSError) -> WorkbenchError:
+    where = f"{settings.host}:{settings.port}"
+    if error.errno == errno.EACCES:
+        return HomeUnusable(f"{where}: this user may not listen there; choose a --port above 1023")
+    if error.errno != errno.EADDRINUSE:
+        return UsageError(f"cannot listen on {where}: {error.strerror}; choose another --host or --port")
+    try:
+        holder = json.loads((settings.home / "server.json").read_text())
+        os.kill(holder["pid"], 0)
+    except (OSError, ValueError, KeyError):
+        holder = {}
+    if holder.get("url") == url_of(settings):
+        return HomeInUse(f"home {settings.home} is open in process {holder['pid']} already: {holder['url']}")
+    return PortInUse(f"port {where} is in use by another program: choose another --port")
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with streams told to end on the first signal, and no waiting at all on the second."""
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        if self.should_exit:
+            os._exit(1)
+        super().handle_exit(sig, frame)
+        self.config.app.leave()
+
+
+class Front:
+    """The ASGI app: a waiting page while the real one is being built, then the real one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.exit_code = settings, 0
+        self.server: uvicorn.Server | None = None
+        self.app: Any = None
+        self.context: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self.live(receive, send)
+        elif self.app is not None:
+            await self.app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self.wait(scope, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def live(self, receive: Any, send: Any) -> None:
+        """Build when the loop has started; close the house when it ends, and not while it is half open."""
+        await receive()
+        builder = threading.Thread(target=self.build, args=[asyncio.get_running_loop()], daemon=True)
+        builder.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await asyncio.to_thread(builder.join)
+        if self.context:
+            await self.context.__aexit__(None, None, None)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def build(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In a thread: everything slow. A failure ends the server with its exit code."""
+        try:
+            gc.disable()
+            silence(self.settings.home)
+            from workbench.app import main
+
+            app = main.build(self.settings)
+            asyncio.run_coroutine_threadsafe(self.swap(app), loop).result()
+            print(main.greeting(app), flush=True)
+        except WorkbenchError as error:
+            self.fail(complain(error))
+        except Exception:
+            traceback.print_exc()
+            self.fail(1)
+
+    def fail(self, code: int) -> None:
+        self.exit_code, self.server.should_exit = code, True
+
+    async def swap(self, app: Any) -> None:
+        self.context = app.router.lifespan_context(app)
+        await self.context.__aenter__()
+        self.app = app
+        gc.enable()
+        gc.collect()
+        gc.freeze()
+
+    def leave(self) -> None:
+        """End the streams that browsers hold open: nobody waits for them."""
+        if self.app is not None:
+            self.app.state.closing.set()
+
+    async def wait(self, scope: Any, send: Any) -> None:
+        """A page for people, 503 for programs: nothing here may be taken for an answer of the app."""
+        head = {k.decode(): v.decode("latin1") for k, v in scope["headers"]}
+        early = EARLY.get(scope["path"])
+        if early and scope["method"] == "GET":
+            await answer(send, 200, TYPES[early.suffix], early.read_bytes())
+        elif scope["method"] == "GET" and "text/html" in head.get("accept", ""):
+            lang = words.choose(cookies(head).get("lang"), head.get("accept-language"))
+            await answer(send, 200, "text/html", words.page("wait", lang).encode())
+        else:
+            await answer(send, 503, "application/json", b'{"ready": false}')
+
+
+def cookies(head: Mapping[str, str]) -> dict[str, str]:
+    """The cookies of a request, by name."""
+    pairs = (part.strip().partition("=") for part in head.get("cookie", "").split(";"))
+    return {name: value for name, _, value in pairs}
+
+
+async def answer(send: Any, status: int, kind: str, body: bytes) -> None:
+    head = {**SAFE, "content-security-policy": STRICT, "content-type": f"{kind}; charset=utf-8"}
+    head["content-length"] = str(len(body))
+    pairs = [(k.encode(), v.encode()) for k, v in head.items()]
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
+    await send({"type": "http.response.body", "body": body})
+
+
+def silence(home: Path) -> None:
+    """Before Gradio is imported: no telemetry, no look-ups, temporary files at home, no word on what we never asked."""
+    warnings.filterwarnings("ignore", "SSR mode is not supported")
+    os.environ.update(QUIET, GRADIO_TEMP_DIR=str(home / "tmp" / "gradio"))
+
+
+def main() -> int:
+    known = argparse.ArgumentParser(description=__doc__)
+    for name in ("home", "host", "port"):
+        known.add_argument(f"--{name}", default=argparse.SUPPRESS)
+    return serve(Settings(**vars(known.parse_args())))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

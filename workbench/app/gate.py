@@ -1,0 +1,278 @@
+"""The gate: plain ASGI in front of everything. Who is not let through here never reaches a route or Gradio.
+
+Default deny: own origin, known host, a session, an address on the list, a body within limits, one's own stream, a page
+of one's role; then the headers of every answer. Leaves out what a handler may do (`roles`).
+"""
+
+import asyncio
+import ipaddress
+import json
+import re
+import socket
+from collections import Counter, OrderedDict
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from workbench.app import words
+from workbench.app.accounts import LOCAL, Accounts
+from workbench.app.front import SAFE, STRICT, cookies
+from workbench.app.roles import may
+
+PUBLIC = {(method, path) for method in ("GET", "POST") for path in ("/login", "/welcome")} | {("GET", "/healthz")}
+PUBLIC |= {("GET", f"/assets/public/{name}") for name in ("sign.css", "sign.js", "wait.js", "icon.svg")}
+PAGE = re.compile(r"/app(?:/(\w+))?/?")
+OPEN = {
+    "GET": re.compile(
+        r"/|/password|/app(/\w+)?/?|/app/((assets|static)/[\w./-]+|theme\.css)|/favicon\.ico|/(assets|api)/[\w./-]+"
+        r"|/app/gradio_api/(queue/data|app_id|upload_progress|heartbeat/\w+)"
+    ),
+    "POST": re.compile(r"/app/gradio_api/(queue/join|upload|cancel|reset)|/api/[\w/-]+|/logout|/password"),
+}
+UPLOAD = "/app/gradio_api/upload"
+STREAM = re.compile(r"/app/gradio_api/(queue/data|heartbeat)\b")
+FORMS = {"/login", "/welcome", "/password", "/logout"}
+FORM_BYTES, JSON_BYTES, UPLOAD_BYTES = 10_000, 1_000_000, 200 << 20
+OWNERS = 20_000
+STREAMS = 8
+STILL_WELCOME = 10.0
+APP = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+HEAD = (
+    b'<head><script src="/assets/lang.js"></script><link rel="icon" href="/assets/public/icon.svg">'
+    b'<link rel="stylesheet" href="/assets/style.css"><script type="module" src="/assets/shell.js"></script>'
+)
+
+
+class Refused(Exception):
+    def __init__(self, status: int, why: str) -> None:
+        self.status, self.why = status, why
+
+
+class Visit:
+    """What the gate looks at in a request."""
+
+    def __init__(self, scope: Mapping[str, Any]) -> None:
+        self.scope, self.method, self.path = scope, scope["method"], scope["path"]
+        self.headers = {k.decode("latin1").lower(): v.decode("latin1") for k, v in scope["headers"]}
+        self.cookies = cookies(self.headers)
+        self.host = self.headers.get("host", "")
+
+    @property
+    def bearer(self) -> str | None:
+        """A token, unless the request comes with cookies: then it comes from a browser."""
+        kind, _, token = self.headers.get("authorization", "").partition(" ")
+        return token if kind == "Bearer" and "cookie" not in self.headers else None
+
+    @property
+    def foreign(self) -> bool:
+        """It would change something, and a page of somebody else's may have sent it."""
+        if self.method in ("GET", "HEAD") or self.bearer is not None:
+            return False
+        return self.headers.get("origin") != f"{self.scope['scheme']}://{self.host}"
+
+    @property
+    def page(self) -> bool:
+        return self.method == "GET" and (self.path in ("/", "/password") or bool(PAGE.fullmatch(self.path)))
+
+    @property
+    def hashes(self) -> set[str]:
+        """The Gradio sessions that query and path name."""
+        query = parse_qsl(self.scope["query_string"].decode("latin1"))
+        named = {value for key, value in query if key == "session_hash"}
+        return named | ({self.path.rsplit("/", 1)[1]} if "/heartbeat/" in self.path else set())
+
+
+class Gate:
+    """`key` is the token of server.json; `pages` the role of each page; `closing` is set when the server stops."""
+
+    def __init__(
+        self, app: Any, *, accounts: Accounts, key: str, pages: Mapping[str, str], host: str, closing: asyncio.Event
+    ) -> None:
+        self.app, self.accounts, self.key, self.pages, self.closing = app, accounts, key, pages, closing
+        self.hosts = hosts_of(host)
+        self.owners: OrderedDict[str, str] = OrderedDict()
+        self.streams: Counter[tuple[str, str]] = Counter()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            return await self.app(scope, receive, send)
+        if scope["type"] != "http":
+            return await send({"type": "websocket.close", "code": 1008})
+        visit = Visit(scope)
+        out = dressed(visit, send)
+        try:
+            user = self.admit(visit)
+            receive = await self.read(visit, receive, user)
+        except Refused as refused:
+            return await refusal(visit, refused)(scope, receive, out)
+        scope.setdefault("state", {})["user"] = user
+        if STREAM.match(visit.path):
+            return await self.stream(visit, user, receive, out)
+        if visit.method == "GET" and PAGE.fullmatch(visit.path):
+            out = Headed(out)
+        return await self.app(scope, receive, out)
+
+    def admit(self, visit: Visit) -> str | None:
+        """The user who may go on; None where anybody may."""
+        if not self.known(visit.host):
+            raise Refused(400, "host")
+        if visit.foreign:
+            raise Refused(403, "origin")
+        if (visit.method, visit.path) in PUBLIC:
+            return None
+        user = self.user_of(visit)
+        if user is None:
+            raise Refused(303 if visit.page else 401, "sign_in")
+        if visit.method not in OPEN or not OPEN[visit.method].fullmatch(visit.path):
+            raise Refused(404, "no_page")
+        page = PAGE.fullmatch(visit.path)
+        needed = "lead" if visit.path == UPLOAD else self.pages.get(page[1] or "") if page else None
+        if needed and not may(self.accounts, user, needed):
+            raise Refused(403, "not_for_you")
+        return user
+
+    def user_of(self, visit: Visit) -> str | None:
+        if visit.bearer is not None:
+            return LOCAL if visit.bearer == self.key else None
+        return self.accounts.user_of(visit.cookies.get("sid", ""))
+
+    def known(self, host: str) -> bool:
+        """Only names that are ours: another name that leads here is a trick with DNS. An address is no name."""
+        name = re.sub(r":\d+$", "", host).strip("[]").lower()
+        return name in self.hosts or ("*" in self.hosts and is_address(name))
+
+    async def read(self, visit: Visit, receive: Any, user: str | None) -> Any:
+        """Bodies within their limits, and no Gradio session but one's own. Returns the way to read the body again."""
+        if visit.method in ("GET", "HEAD"):
+            self.claim(visit.hashes, user)
+            return receive
+        limit = FORM_BYTES if visit.path in FORMS else UPLOAD_BYTES if visit.path == UPLOAD else JSON_BYTES
+        length = visit.headers.get("content-length", "0")
+        if "transfer-encoding" in visit.headers or not length.isdigit():
+            raise Refused(411, "length")
+        if int(length) > limit:
+            raise Refused(413, "too_large")
+        if limit != JSON_BYTES:
+            self.claim(visit.hashes, user)
+            return receive
+        body = await whole(receive)
+        try:
+            sent = json.loads(body or b"{}")
+        except (ValueError, RecursionError):
+            raise Refused(400, "not_json") from None
+        named = sent.get("session_hash") if isinstance(sent, dict) else None
+        self.claim(visit.hashes | ({str(named)} if named else set()), user)
+        return again(body, receive)
+
+    def claim(self, hashes: set[str], user: str | None) -> None:
+        """A Gradio session belongs to whoever names it first."""
+        for known in hashes:
+            if self.owners.setdefault(known, user) != user:
+                raise Refused(403, "not_your_session")
+            self.owners.move_to_end(known)
+        while len(self.owners) > OWNERS:
+            self.owners.popitem(last=False)
+
+    async def stream(self, visit: Visit, user: str, receive: Any, out: Any) -> None:
+        """A few per user; ends when the server stops, or soon after the user may no longer be here."""
+        kind = (user, STREAM.match(visit.path)[1])
+        if self.streams[kind] >= STREAMS:
+            return await refusal(visit, Refused(429, "streams"))(visit.scope, receive, out)
+        self.streams[kind] += 1
+        flow = asyncio.ensure_future(self.app(visit.scope, receive, out))
+        ending = asyncio.ensure_future(self.closing.wait())
+        try:
+            while not flow.done() and not ending.done() and self.user_of(visit) == user:
+                await asyncio.wait({flow, ending}, timeout=STILL_WELCOME, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.streams[kind] -= 1
+            flow.cancel()
+            ending.cancel()
+            await asyncio.gather(flow, ending, return_exceptions=True)
+        return None
+
+
+class Headed:
+    """Sends a page of Gradio's with our first lines in its head."""
+
+    def __init__(self, send: Any) -> None:
+        self.send, self.start, self.body = send, None, b""
+
+    async def __call__(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.start = message
+            return
+        self.body += message.get("body", b"")
+        if message.get("more_body"):
+            return
+        body = self.body.replace(b"<head>", HEAD, 1)
+        kept = [h for h in self.start["headers"] if h[0].lower() != b"content-length"]
+        await self.send({**self.start, "headers": [*kept, (b"content-length", str(len(body)).encode())]})
+        await self.send({"type": "http.response.body", "body": body})
+
+
+def hosts_of(host: str) -> set[str]:
+    """The names we answer to; `*` stands for any address, where we listen to more than ourselves."""
+    own = {"localhost", "127.0.0.1", "::1"}
+    if host in own:
+        return own
+    return own | {"*", host.lower(), socket.gethostname().lower(), socket.getfqdn().lower()}
+
+
+def is_address(name: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(name))
+    except ValueError:
+        return False
+
+
+def dressed(visit: Visit, send: Any) -> Any:
+    """`send` with the security headers on every answer, and never a CORS header."""
+    headers = {**SAFE, "content-security-policy": APP if visit.path.startswith("/app") else STRICT}
+    if visit.path.startswith(("/assets/", "/app/assets/", "/app/static/")):
+        headers["cache-control"] = "no-cache"
+    own = [(k.encode(), v.encode()) for k, v in headers.items()]
+
+    async def out(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            theirs = (h for h in message["headers"] if h[0].decode("latin1").lower() not in headers)
+            kept = [h for h in theirs if not h[0].lower().startswith(b"access-control-")]
+            message = {**message, "headers": kept + own}
+        await send(message)
+
+    return out
+
+
+def refusal(visit: Visit, refused: Refused) -> Response:
+    """People get a page, programs get JSON."""
+    lang = words.lang_of(visit)
+    if refused.status == 303:
+        return RedirectResponse("/login", 303)
+    text = words.say(lang, f"errors.{refused.why}")
+    if visit.method == "GET" and "text/html" in visit.headers.get("accept", ""):
+        return HTMLResponse(words.page("refused", lang, text=text), refused.status)
+    return JSONResponse({"error": text, "code": refused.why}, refused.status)
+
+
+async def whole(receive: Any) -> bytes:
+    body, more = b"", True
+    while more:
+        part = await receive()
+        body, more = body + part.get("body", b""), part.get("more_body", False)
+    return body
+
+
+def again(body: bytes, receive: Any) -> Any:
+    """A `receive` that gives `body` once more, then goes on as before."""
+    parts = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Any:
+        return parts.pop() if parts else await receive()
+
+    return replay

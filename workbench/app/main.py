@@ -1,0 +1,119 @@
+"""The whole app: the house opened, its pages in Gradio, its routes beside them, the gate in front."""
+
+import asyncio
+import importlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+
+import gradio as gr
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.middleware.cors import CORSMiddleware
+
+from workbench.app import words
+from workbench.app.front import url_of
+from workbench.app.gate import Gate
+from workbench.app.house import House
+from workbench.app.roles import explain, may, undeclared
+from workbench.app.routes import assets, do, files, health, shell, sign
+from workbench.app.routes.shell import PAGES
+from workbench.app.theme import theme
+from workbench.errors import UsageError, WorkbenchError
+from workbench.jobs.folder import read_json
+from workbench.settings import Settings
+
+
+def build(settings: Settings) -> FastAPI:
+    """Open the house and build the app; the app's lifespan closes it."""
+    house = House.open(settings, url=url_of(settings))
+    try:
+        if not settings.loopback and not house.accounts.has_admin:
+            raise UsageError(
+                f"--host {settings.host} opens the server to the network, but nobody can sign in yet: "
+                "start it once without --host and make the first admin"
+            )
+        return assemble(house)
+    except BaseException:
+        house.close()
+        raise
+
+
+def assemble(house: House) -> FastAPI:
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        house.close()
+
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=life)
+    app.state.house, app.state.closing = house, asyncio.Event()
+    for kind in (WorkbenchError, RequestValidationError, Exception):
+        app.add_exception_handler(kind, told)
+    rooms = [sign, shell, assets, files, do, health]
+    if find_spec("workbench.app.routes.label"):
+        rooms.append(importlib.import_module("workbench.app.routes.label"))
+    for room in rooms:
+        app.include_router(room.routes(house))
+    app.add_middleware(CORSMiddleware, allow_origins=[])  # or Gradio adds its own, which mirrors any origin
+    demo, texts = pages(house)
+    gr.mount_gradio_app(
+        app,
+        demo,
+        path="/app",
+        auth_dependency=lambda request: request.scope["state"]["user"],
+        ssr_mode=False,
+        footer_links=[],
+        run_history=False,
+        show_error=False,
+        i18n=texts,
+        theme=theme(),
+    )
+    app.add_middleware(
+        Gate,
+        accounts=house.accounts,
+        key=read_json(house.home / "server.json")["token"],
+        pages={page.route: page.role for page in PAGES},
+        host=house.settings.host,
+        closing=app.state.closing,
+    )
+    return app
+
+
+def pages(house: House) -> tuple[gr.Blocks, gr.I18n]:
+    """Every page in one Blocks. Whoever leaves an event without a role does not start."""
+    t = words.texts()
+    modules = {page: f"workbench.app.pages.{page.name}" for page in PAGES}
+    first, *others = [(page, importlib.import_module(name)) for page, name in modules.items() if find_spec(name)]
+    with gr.Blocks(title="Preference Workbench", analytics_enabled=False, fill_width=True) as demo:
+        gr.Navbar(visible=False)
+        first[1].build(house, t)
+    for page, module in others:
+        with demo.route(page.name, f"/{page.route}"):
+            gr.Navbar(visible=False)
+            module.build(house, t)
+    demo.queue(default_concurrency_limit=None, api_open=False)
+    bare = undeclared(demo)
+    assert not bare, f"events without a role: {[demo.fns[i].fn for i in bare if i in demo.fns] or bare}"
+    return demo, t
+
+
+def greeting(app: FastAPI) -> str:
+    """What the terminal says when all is ready: the address, and the way in while nobody has one."""
+    house: House = app.state.house
+    text = f"Preference Workbench is ready: {url_of(house.settings)}"
+    if not house.accounts.has_admin:
+        link = f"{url_of(house.settings)}/welcome#{house.accounts.first_link()}"
+        text += f"\nMake the first admin within 15 minutes, once: {link}"
+    return text
+
+
+async def told(request: Request, error: Exception) -> JSONResponse:
+    """Errors of own routes, as JSON."""
+    lang, house = words.lang_of(request), request.app.state.house
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        error = UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+    user = request.scope.get("state", {}).get("user")
+    body = explain(error, lang, leads=user is not None and may(house.accounts, user, "lead"))
+    return JSONResponse(body, getattr(error, "status", 500))

@@ -1,0 +1,438 @@
+"""The queue against a real store: leases, answers, undo, races, restarts."""
+
+import threading
+from base64 import urlsafe_b64decode
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from workbench.errors import Conflict, NotAllowed, NotFound, UsageError, Withdrawn
+from workbench.labelling.queue import Queue
+from workbench.schema import Judgement
+from workbench.store import items, judgements, projects
+from workbench.store.db import Store
+
+Fill = Callable[..., list[int]]
+Say = Callable[..., Any]
+
+
+def lease(queue: Queue, who: str, project: int, *, task: str = "pair", tab: str = "t", **rest: Any) -> list[dict]:
+    return queue.lease(who, project, task, tab, **rest)["items"]
+
+
+def tokens(shown: list[dict]) -> list[str]:
+    return [s["lease"] for s in shown]
+
+
+def undo(queue: Queue, who: str, shown: dict, of: UUID, say: Say) -> dict:
+    return queue.submit(who, say(shown, "undo", payload={"of": str(of)}))
+
+
+def live(store: Store, project: int) -> list[dict]:
+    return judgements.current(store, project)
+
+
+def test_an_answer_becomes_one_row_with_index_order_and_times(
+    store: Store, queue: Queue, project: int, fill: Fill, say: Say
+) -> None:
+    fill(1)
+    [shown] = lease(queue, "ann", project)
+    body = say(shown, payload={"choice": 1, "strength": 3}, ms_shown=5000, ms_active=4000)
+    ack = queue.submit("ann", body)
+    [(seq, stored)] = judgements.history(store, project)
+    assert ack == {"ack": str(body.uid), "seq": seq}
+    assert stored.payload == {"choice": stored.shown_order[1], "strength": 3}
+    assert (stored.annotator, stored.purpose, stored.ms_shown, stored.ms_active) == ("ann", "label", 5000, 4000)
+    picked = items.get(store, stored.item).candidates[stored.payload["choice"]]
+    assert picked.messages[0].content == shown["answers"][1][0]["content"]
+
+
+@pytest.mark.parametrize("word", ["tie", "both_bad"])
+def test_words_have_no_side(store: Store, queue: Queue, project: int, fill: Fill, say: Say, word: str) -> None:
+    fill(1)
+    [shown] = lease(queue, "ann", project)
+    queue.submit("ann", say(shown, payload={"choice": word}))
+    assert live(store, project)[0]["payload"] == {"choice": word, "strength": None}
+
+
+def test_thumbs_have_their_own_line(store: Store, queue: Queue, project: int, fill: Fill, say: Say) -> None:
+    fill(2)
+    fill(3, answers=1)
+    assert len(lease(queue, "ann", project)) == 2
+    shown = lease(queue, "ann", project, task="thumb")
+    assert len(shown) == 3
+    queue.submit("ann", say(shown[0], "thumb", payload={"label": False}))
+    assert live(store, project)[0]["payload"] == {"candidate": 0, "label": False}
+    assert queue.progress("ann", project, "thumb")["mine"] == 1
+    assert queue.progress("ann", project, "pair")["mine"] == 0
+
+
+def test_the_browser_gets_positions_and_sealed_tokens_only(queue: Queue, project: int, fill: Fill) -> None:
+    fill(1)
+    [shown] = lease(queue, "ann", project)
+    assert set(shown) == {"lease", "view", "form", "lang", "prompt", "answers"}
+    assert "model of" not in str(shown)
+    assert b"label" not in urlsafe_b64decode(shown["lease"])
+
+
+def test_items_come_in_the_order_of_their_key(store: Store, queue: Queue, project: int, fill: Fill, say: Say) -> None:
+    fill(30)
+    keys = {f"question {i}": key for i, (_, _, key, _) in enumerate(items.iter_ids(store, project))}
+    shown = lease(queue, "ann", project, want=20)
+    for s in shown:
+        queue.submit("ann", say(s))
+    shown += lease(queue, "ann", project, want=20)
+    served = [s["prompt"][0]["content"] for s in shown]
+    assert served == sorted(keys, key=keys.get)
+
+
+def test_two_people_never_hold_one_item(queue: Queue, project: int, fill: Fill) -> None:
+    fill(15)
+    first, second = lease(queue, "ann", project), lease(queue, "bob", project)
+    texts = [s["prompt"][0]["content"] for s in first + second]
+    assert (len(first), len(second), len(set(texts))) == (10, 5, 15)
+    empty = queue.lease("cid", project, "pair", "t")
+    assert (empty["items"], empty["reason"], empty["wait_s"]) == ([], "wait_s", 600)
+
+
+def test_nobody_gets_back_what_they_did_skipped_or_flagged(queue: Queue, project: int, fill: Fill, say: Say) -> None:
+    fill(3)
+    shown = lease(queue, "ann", project)
+    for s, kind in zip(shown, ("pair", "skip", "flag"), strict=True):
+        queue.submit("ann", say(s, kind))
+    assert queue.lease("ann", project, "pair", "t")["reason"] == "all_done"
+    [skipped] = lease(queue, "bob", project)  # the flagged one waits for a lead
+    assert skipped["prompt"] == shown[1]["prompt"]
+    counts = queue.progress("ann", project, "pair")
+    assert (counts["mine"], counts["skipped"], counts["flagged"]) == (1, 1, 1)
+    assert (counts["done"], counts["needed"], counts["today"], counts["median_s"]) == (1, 3, 1, 4.0)
+
+
+def test_a_held_item_comes_first_again_and_unchanged(queue: Queue, project: int, fill: Fill) -> None:
+    fill(20)
+    before = lease(queue, "ann", project, want=4)
+    again = lease(queue, "ann", project, want=10, held=tokens(before[::-1]))
+    assert again[:4] == before[::-1]
+    assert len(again) == 10
+
+
+def test_a_lost_answer_to_a_lease_costs_no_item(queue: Queue, project: int, fill: Fill) -> None:
+    fill(10)
+    assert lease(queue, "ann", project, want=6) == lease(queue, "ann", project, want=6)
+
+
+def test_an_own_tab_left_open_is_taken_over_only_when_nothing_else_is_there(
+    queue: Queue, project: int, fill: Fill, say: Say
+) -> None:
+    fill(4)
+    left = lease(queue, "ann", project, tab="old", want=2)
+    fresh = lease(queue, "ann", project, tab="new", want=10)
+    assert len(fresh) == 2
+    for s in fresh:
+        queue.submit("ann", say(s))
+    assert {*tokens(lease(queue, "ann", project, tab="new"))} == {*tokens(left)}
+    assert queue.heartbeat("ann", "old", tokens(left)) == {"lost": tokens(left)}
+
+
+@pytest.mark.rule("R17")
+def test_one_item_in_two_tabs_ends_as_one_label(store: Store, queue: Queue, project: int, fill: Fill, say: Say) -> None:
+    fill(1)
+    [one] = lease(queue, "ann", project, tab="a")
+    [two] = lease(queue, "ann", project, tab="b")
+    assert one["lease"] == two["lease"]
+    queue.submit("ann", say(one, tab="a"))
+    with pytest.raises(Conflict) as error:
+        queue.submit("ann", say(two, tab="b"))
+    assert error.value.code == "already_labelled"
+    assert len(live(store, project)) == 1
+
+
+@pytest.mark.rule("R18")
+def test_fifty_equal_posts_are_one_row_and_fifty_acks(
+    store: Store, queue: Queue, project: int, fill: Fill, say: Say
+) -> None:
+    fill(1)
+    [shown] = lease(queue, "ann", project)
+    body = say(shown)
+    with ThreadPoolExecutor(10) as pool:
+        acks = list(pool.map(lambda _: queue.submit("ann", body), range(50)))
+    assert acks == [acks[0]] * 50
+    assert len(list(judgements.history(store, project))) == 1
+
+
+def test_a_uid_stands_for_one_act(store: Store, queue: Queue, project: int, fill: Fill, say: Say) -> None:
+    fill(2)
+    one, two = lease(queue, "ann", project)
+    body = say(one)
+    queue.submit("ann", body)
+    for other in (say(one, uid=body.uid, payload={"choice": "tie"}), say(two, uid=body.uid)):
+        with pytest.raises(Conflict) as error:
+            queue.submit("ann", other)
+        assert error.value.code == "uid_reused"
+    assert len(live(store, project)) == 1
+
+
+@pytest.mark.rule("S19")
+def test_a_lease_serves_only_the_one_it_was_given_to(
+    store: Store, queue: Queue, project: int, fill: Fill, say: Say
+) -> None:
+    fill(1)
+    [shown] = lease(queue, "ann", project)
+    for act in (
+        lambda: queue.submit("bob", say(shown)),
+        lambda: queue.submit("ann", say(shown | {"view": "0" * 32})),
+        lambda: queue.submit("ann", say(shown | {"lease": shown["lease"][:-4] + "AAAA"})),
+        lambda: queue.submit("ann", say(shown | {"lease": "nonsense"})),
+    ):
+        with pytest.raises(UsageError):
+            act()
+    assert queue.heartbeat("bob", "t", tokens([shown])) == {"lost": tokens([shown])}
+    assert queue.release("bob", "t", tokens([shown])) == {"released": 0}
+    assert live(store, project) == []
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"choice": 2, "strength": 1},
+        {"choice": 0},
+        {"choice": 0, "strength": 2.5},
+        {"choice": "tie", "strength": 1},
+        {"label": True},
+    ],
+)
+def test_senseless_answers_are_refused(
+    store: Store, queue: Queue, project: int, fill: Fill, say: Say, payload: dict
+) -> None:
+    fill(1)
+    [shown] = lease(queue, "ann", project)
+    with pytest.raises(UsageError):
+        queue.submit("ann", say(shown, payload=payload))
+    with pytest.raises(UsageError, match="asks for 'pair'"):
+        queue.submit("ann", say(shown, "thumb"))
+    assert live(store, project) == []
+
+
+def test_an_expired_lease_may_still_answer_until_somebody_else_has_it(
+    queue: Queue, project: int, clock: Any, fill: Fill, say: Say
+) -> None:
+    fill(2)
+    one, two = lease(queue, "ann", project)
+    clock.now += 601
+    queue.submit("ann", say(one))
+    [taken] = lease(queue, "bob", project)
+    assert taken["prompt"] == two["prompt"]
+    with pytest.raises(Conflict) as error:
+        queue.submit("ann", say(two))
+    assert error.value.code == "taken"
+    assert queue.heartbeat("ann", "t", tokens([one, two])) == {"lost": tokens([one, two])}
+    queue.submit("bob", say(taken))
+
+
+def test_heartbeats_keep_a_lease(queue: Queue, project: int, clock: Any, fill: Fill) -> None:
+    fill(1)
+    held = tokens(lease(queue, "ann", project))
+    for _ in range(5):
+        clock.now += 400
+        assert queue.heartbeat("ann", "t", held) == {"lost": []}
+    assert lease(queue, "bob", project) == []
+
+
+def test_a_heartbeat_after_the_answer_revives_nothing(queue: Queue, project: int, fill: Fill, say: Say) -> None:
+    fill(1)
+    [shown] = lease(queue, "ann", project)
+    queue.submit("ann", say(shown))
+    assert queue.heartbeat("ann", "t", tokens([shown])) == {"lost": tokens([shown])}
+    assert queue.lines[project, "pair"].leases == {}
+
+
+def test_release_gives_items_to_others(queue: Queue, project: int, fill: Fill) -> None:
+    fill(3)
+    held = tokens(lease(queue, "ann", project))
+    assert queue.release("ann", "other tab", held) == {"released": 0}
+    assert queue.release("ann", "t", held[1:]) == {"released": 2}
+    assert len(lease(queue, "bob", project)) == 2
+
+
+@pytest.mark.parametrize("kind", ["pair", "skip", "flag"])
+def test_undo_brings_the_item_back_to_its_owner_in_the_same_order(
+    store: Store, queue: Queue, project: int, fill: Fill, say: Say, kind: str
+) -> None:
+    fill(1)
+    [shown] = lease(queue, "ann", project)
+    first = say(shown, kind)
+    queue.submit("ann", first)
+    undo(queue, "ann", shown, first.uid, say)
+    assert live(store, project) == []
+    assert lease(queue, "bob", project) == []
+    assert lease(queue, "ann", project, held=tokens([shown])) == [shown]
+    second = say(shown, payload={"choice": "tie"}, supersedes=first.uid)
+    queue.submit("ann", second)
+    assert [vote["uid"] for vote in live(store, project)] == [second.uid]
+    assert queue.progress("ann", project, "pair")["mine"] == 1
+    assert queue.progress("ann", project, "pair")["skipped"] == 0
+
+
+def test_undo_without_a_new_answer_frees_the_slot(queue: Queue, project: int, clock: Any, fill: Fill, say: Say) -> None:
+    fill(1)
+    [shown] = lease(queue, "ann", project)
+    first = say(shown)
+    queue.submit("ann", first)
+    undo(queue, "ann", shown, first.uid, say)
+    clock.now += 601
+    assert len(lease(queue, "bob", project)) == 1
+
+
+def test_undo_reaches_ten_back_and_only_ones_own_standing_acts(
+    queue: Queue, project: int, fill: Fill, say: Say
+) -> None:
+    fill(12)
+    done = []
+    for _ in range(12):
+        shown = lease(queue, "ann", project, want=1)[0]
+        done.append((shown, say(shown)))
+        queue.submit("ann", done[-1][1])
+    for shown, body in (done[1], (done[5][0], done[6][1])):
+        with pytest.raises(Conflict, match="no longer"):
+            undo(queue, "ann", shown, body.uid, say)
+    for shown, body in done[2:]:
+        undo(queue, "ann", shown, body.uid, say)
+    with pytest.raises(Conflict, match="no longer"):
+        undo(queue, "ann", done[2][0], done[2][1].uid, say)
+    assert queue.progress("ann", project, "pair")["mine"] == 2
+
+
+@pytest.mark.rule("S19")
+def test_an_answer_supersedes_only_ones_own(queue: Queue, project: int, fill: Fill, say: Say) -> None:
+    fill(2)
+    [one] = lease(queue, "ann", project, want=1)
+    body = say(one)
+    queue.submit("ann", body)
+    [two] = lease(queue, "bob", project)
+    with pytest.raises(UsageError, match="supersedes"):
+        queue.submit("bob", say(two, supersedes=body.uid))
+    with pytest.raises(UsageError, match="supersedes"):
+        queue.submit("bob", say(two, supersedes=uuid4()))
+
+
+@pytest.mark.rule("R19")
+def test_four_people_at_once_label_eight_hundred_items_once_each(
+    store: Store, queue: Queue, project: int, fill: Fill, say: Say
+) -> None:
+    fill(800)
+    start = threading.Barrier(4)
+
+    def work(who: str) -> int:
+        count = 0
+        start.wait()
+        while count < 200:
+            for shown in lease(queue, who, project, want=min(10, 200 - count)):
+                queue.submit(who, say(shown))
+                count += 1
+        return count
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, ["ann", "bob", "cid", "dot"])) == [200] * 4
+    votes = live(store, project)
+    assert len({vote["item"] for vote in votes}) == len(votes) == 800
+    assert set(Counter(vote["annotator"] for vote in votes).values()) == {200}
+    assert queue.lease("eve", project, "pair", "t")["reason"] == "all_done"
+
+
+def test_a_restart_forgets_nothing(store: Store, queue: Queue, project: int, clock: Any, fill: Fill, say: Say) -> None:
+    fill(20)
+    shown = lease(queue, "ann", project)
+    bodies = [say(s, kind) for s, kind in zip(shown, ("pair", "pair", "skip", "flag"), strict=False)]
+    for body in bodies:
+        queue.submit("ann", body)
+    undo(queue, "ann", shown[1], bodies[1].uid, say)
+    before = queue.progress("ann", project, "pair")
+
+    again = Queue(store, clock=clock)
+    assert again.progress("ann", project, "pair") == before
+    assert again.submit("ann", bodies[0])["ack"] == str(bodies[0].uid)
+    assert again.heartbeat("ann", "t", tokens(shown[1:2] + shown[4:])) == {"lost": []}
+    again.submit("ann", say(shown[5]))
+    undo(again, "ann", shown[2], bodies[2].uid, say)
+    assert lease(again, "ann", project, held=tokens(shown[4:5]), want=1) == shown[4:5]
+
+
+def test_after_a_restart_others_wait_for_what_was_held(
+    store: Store, queue: Queue, project: int, clock: Any, fill: Fill, say: Say
+) -> None:
+    fill(12)
+    shown = lease(queue, "ann", project)
+    queue.submit("ann", say(shown[0]))
+    again = Queue(store, clock=clock)
+    empty = again.lease("bob", project, "pair", "t")
+    assert (empty["items"], empty["reason"], empty["wait_s"]) == ([], "wait_s", 35)
+    assert lease(again, "ann", project, held=tokens(shown[1:]), want=9) == shown[1:]
+    clock.now += 35
+    assert len(lease(again, "bob", project)) == 2
+
+
+def test_new_items_join_and_leases_stay(
+    store: Store, queue: Queue, project: int, fill: Fill, say: Say, make: Any
+) -> None:
+    fill(2)
+    held = lease(queue, "ann", project)
+    new = items.add(store, "lead", [make(project, "fresh", "a", "b"), make(project, "voted", "a", "b")])
+    vote = Judgement(uuid4(), new[1], "lead", "pair", {"choice": 0, "strength": 1}, purpose="compare")
+    store.append(vote)
+    assert len(lease(queue, "bob", project)) == 0
+    queue.refresh(project)
+    [fresh] = lease(queue, "bob", project)
+    assert fresh["prompt"][0]["content"] == "fresh"
+    assert queue.heartbeat("ann", "t", tokens(held)) == {"lost": []}
+    assert queue.progress("bob", project, "pair")["done"] == 1
+
+
+def test_comparisons_keep_their_purpose_and_typed_prompts_are_not_served(
+    store: Store, queue: Queue, project: int, say: Say, make: Any
+) -> None:
+    compare = {"compare": ["m1", "m2"]}
+    set_of = make(project, "held out", "a", "b", origin=compare | {"set": "held-out"})
+    typed = make(project, "typed", "a", "b", origin=compare | {"typed": True})
+    items.add(store, "lead", [set_of, typed])
+    [shown] = lease(queue, "ann", project)
+    assert shown["prompt"][0]["content"] == "held out"
+    queue.submit("ann", say(shown))
+    assert live(store, project)[0]["purpose"] == "compare"
+    assert queue.lease("ann", project, "pair", "t")["reason"] == "all_done"
+
+
+def test_imported_labels_count_as_done(store: Store, queue: Queue, project: int, fill: Fill) -> None:
+    numbers = fill(3)
+    store.append(
+        *(
+            Judgement(uuid4(), n, "import:1", "pair", {"choice": 1, "strength": None}, purpose="import")
+            for n in [numbers[0]] * 3 + [numbers[1]]
+        )
+    )
+    assert len(lease(queue, "ann", project)) == 1
+    assert queue.progress("ann", project, "pair")["done"] == 2
+
+
+def test_projects_close_their_lines(store: Store, queue: Queue, project: int, fill: Fill, say: Say) -> None:
+    assert queue.lease("ann", project, "pair", "t")["reason"] == "no_items"
+    fill(1)
+    queue.refresh(project)
+    [shown] = lease(queue, "ann", project)
+    projects.change(store, "lead", project, members=["bob"])
+    with pytest.raises(NotAllowed, match="ann is not a member"):
+        queue.lease("ann", project, "pair", "t")
+    queue.lines[project, "pair"] = queue.lines[project, "thumb"]
+    with pytest.raises(Withdrawn):
+        queue.submit("ann", say(shown))
+    projects.change(store, "lead", project, members=[], archived=True)
+    with pytest.raises(NotFound, match="archived"):
+        queue.progress("ann", project, "pair")
+
+
+def test_an_unknown_task_is_named(queue: Queue, project: int) -> None:
+    with pytest.raises(UsageError, match="'essay': one of"):
+        queue.progress("ann", project, "essay")

@@ -1,12 +1,15 @@
 """A real store in a temporary home, and short ways to fill it."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from workbench.schema import Candidate, Item, Judgement, Message, make_item
-from workbench.store import projects
+from workbench.store import imports, items, projects
 from workbench.store.db import Store, uid
 
 
@@ -33,6 +36,23 @@ def vote():
     def make(item: int = 1, annotator: str = "ann", **rest: object) -> Judgement:
         fields = {"kind": "pair", "payload": {"choice": 0, "strength": 2}, "shown_order": (1, 0)} | rest
         return Judgement(uid=uid(), item=item, annotator=annotator, **fields)
+
+    return make
+
+
+@pytest.fixture
+def batch(store: Store):
+    """`batch(items, judgements={row: [...]})`: the folder of an import that was read but not stored yet."""
+
+    def make(found: list[Item], judgements: dict[int, list[dict]] | None = None, file: str = "f.jsonl") -> Path:
+        folder = imports.next_folder(store)[1]
+        rows = [items.batch_row(item) for item in found]
+        for at, said in (judgements or {}).items():
+            rows[at]["judgements"] = json.dumps(said)
+        pq.write_table(pa.Table.from_pylist(rows, items.SCHEMA), folder / "batch.parquet")
+        report = {"file": file, "dialect": "d", "lines": len(rows) + 1, "accepted": len(rows), "rejected": 1}
+        (folder / "report.json").write_text(json.dumps(report))
+        return folder
 
     return make
 

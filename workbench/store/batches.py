@@ -34,6 +34,8 @@ NUMBERS = """
         FROM b WHERE key NOT IN (SELECT key FROM old) GROUP BY key)
     SELECT coalesce(old.id, new.id) FROM b LEFT JOIN old USING (key) LEFT JOIN new USING (key) ORDER BY place
 """
+VOTES = """SELECT TRY_CAST(split_part(annotator, ':', 2) AS INTEGER), count(*) FROM judgements
+    WHERE purpose = 'import' GROUP BY 1"""
 
 
 def append_batch(store: "Store", actor: str, folder: Path, project: int) -> dict[str, Json]:
@@ -62,7 +64,7 @@ def announced(store: "Store", folder: Path, project: int) -> dict[str, Json]:
         "project": project,
         **{name: report[name] for name in ("file", "dialect", "lines", "accepted", "rejected")},
         "first_item": first,
-        "sha256": hashlib.sha256(batch.read_bytes()).hexdigest(),
+        "sha256": sha256(batch),
     }
     ids = numbers(store, payload)
     items = max(0, max(ids, default=0) - first + 1)
@@ -166,16 +168,26 @@ def drop_unfinished(store: "Store") -> None:
 def restore(store: "Store") -> None:
     """Make the items and judgements of every import complete; `StoreDamaged` when its file is gone."""
     drop_unfinished(store)
+    for payload in incomplete(store):
+        batch = batch_of(store, payload)
+        if not batch.exists() or sha256(batch) != payload["sha256"]:
+            raise StoreDamaged(f"items of import {payload['id']} are missing and {batch} is gone or changed")
+        load_items(store, payload, payload["have"])
+        load_judgements(store, payload)
+
+
+def incomplete(store: "Store") -> list[dict[str, Json]]:
+    """The imports that lack items or judgements, with the number of items they `have`."""
     with store.cursor() as cur:
         items = dict(cur.execute("SELECT import, count(*) FROM items GROUP BY import").fetchall())
-        votes = "SELECT split_part(annotator, ':', 2)::INTEGER, count(*) FROM judgements WHERE purpose = 'import'"
-        votes = dict(cur.execute(f"{votes} GROUP BY 1").fetchall())
-    for payload in store.latest("imports"):
-        have, voted = items.get(payload["id"], 0), votes.get(payload["id"], 0)
-        if (have, voted) == (payload["items"], payload["judgements"]):
-            continue
-        batch = batch_of(store, payload)
-        if not batch.exists() or hashlib.sha256(batch.read_bytes()).hexdigest() != payload["sha256"]:
-            raise StoreDamaged(f"items of import {payload['id']} are missing and {batch} is gone or changed")
-        load_items(store, payload, have)
-        load_judgements(store, payload)
+        votes = dict(cur.execute(VOTES).fetchall())
+    return [
+        done | {"have": items.get(done["id"], 0)}
+        for done in store.latest("imports")
+        if (items.get(done["id"], 0), votes.get(done["id"], 0)) != (done["items"], done["judgements"])
+    ]
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()

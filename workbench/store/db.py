@@ -6,6 +6,7 @@ Leaves out what records mean; the other modules of this room read and write them
 import errno
 import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -19,8 +20,8 @@ from uuid import UUID, uuid4
 import duckdb
 from filelock import BaseFileLock
 
-from workbench.errors import Conflict, HomeInUse, HomeUnusable, StorageUnavailable, StoreDamaged
-from workbench.jobs.folder import write_json
+from workbench.errors import Conflict, HomeInUse, StorageUnavailable, StoreDamaged
+from workbench.jobs.folder import read_json, write_json
 from workbench.schema import Event
 from workbench.store import batches, rows
 from workbench.store.failpoint import failpoint
@@ -28,6 +29,7 @@ from workbench.store.home import in_use, lacking, prepare, take
 from workbench.store.journal import Journal, Record, SyncError, chain, cut_torn
 from workbench.store.migrations import migrate, version_of
 from workbench.store.reconcile import reconcile
+from workbench.store.recover import put_aside
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 DISK = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException, duckdb.InternalException)
@@ -57,30 +59,51 @@ class Store:
         self.home = home
         self.lock = threading.RLock()
         self.bulk = threading.Lock()
+        self.known: set[bytes] = set()
         self._held = held
         self._refusal: tuple[str, float] | None = None
         self._clean = home / "clean.json"
-        self.unclean = not self._clean.exists() and (home / "workbench.duckdb").exists()
-        self._clean.unlink(missing_ok=True)
         cut_torn(home / "journal", home / "quarantine")
         self._journal = Journal(home / "journal")
-        self.known: set[bytes] = set()
         self._con = connect(home)
-        if version_of(self._con) is None and (self._journal.size or self._journal.number > 1):
-            raise StoreDamaged(f"the database of {home} is empty but its journal is not: a file was lost or replaced")
+        try:
+            self._start(read_json(self._clean))
+        except BaseException:
+            self._con.close()
+            self._journal.close()
+            raise
+
+    def _start(self, stopped: dict[str, Any] | None) -> None:
+        """Make database, journal and imports whole; `stopped` is what the last clean stop left."""
+        self.unclean = stopped is None and version_of(self._con) is not None
         migrate(self._con)
         self._recall()
+        if stopped and stopped["seq"] > self.seq:
+            raise StoreDamaged(
+                f"{self.home} ends at {self.seq} but was closed at {stopped['seq']}: files were replaced"
+            )
+        self._clean.unlink(missing_ok=True)
         if not self.seq:
             self.append(Event(uid(), SYSTEM, "genesis", {"home": str(uuid4())}))
         batches.restore(self)
 
     @classmethod
-    def open(cls, home: Path, *, url: str = "") -> Self:
-        """Open, or make, the store of `home`. Errors carry the exit code: in use 3, damaged 5, newer 6, unusable 7."""
+    def open(cls, home: Path, *, url: str = "", rebuild: bool = False) -> Self:
+        """Open, or make, the store of `home`. Errors carry the exit code: in use 3, damaged 5, newer 6, unusable 7.
+
+        rebuild     put what is damaged into quarantine and make it again: the database from journal and imports,
+                    the journal from the database
+        """
         home = prepare(home)
         held = take(home, url)
         try:
-            return cls(home, held)
+            try:
+                return cls(home, held)
+            except (duckdb.Error, StoreDamaged) as error:
+                if not rebuild:
+                    raise
+                log.error("%s; the damaged files are kept in %s", error, put_aside(home))
+                return cls(home, held)
         except duckdb.Error as error:
             held.release()
             raise StoreDamaged(f"the database of {home} cannot be read: {error}") from error
@@ -91,13 +114,19 @@ class Store:
     def close(self) -> None:
         """Write everything into the database file, note that the stop was clean, give the home free."""
         with self.lock:
+            if not self._held.is_locked:
+                return
             self._refusal = ("the store is closed", float("inf"))
-            self._con.execute("CHECKPOINT")
-            self._con.close()
-            self._journal.close()
-            write_json(self._clean, {"seq": self.seq, "h": self.h.hex(), "at": datetime.now(UTC).isoformat()})
-            (self.home / "server.json").unlink(missing_ok=True)
-            self._held.release()
+            try:
+                self._con.execute("CHECKPOINT")
+                write_json(self._clean, {"seq": self.seq, "h": self.h.hex(), "at": datetime.now(UTC).isoformat()})
+            except (duckdb.Error, OSError) as error:
+                log.error("%s was not closed cleanly, the next start puts it right: %s", self.home, error)
+            finally:
+                self._con.close()
+                self._journal.close()
+                (self.home / "server.json").unlink(missing_ok=True)
+                self._held.release()
 
     def __enter__(self) -> Self:
         return self
@@ -132,7 +161,7 @@ class Store:
                 with self._con.cursor() as cur:
                     yield cur
             except DISK as error:
-                raise self._refuse(error, heals="No space left" in str(error)) from error
+                raise self._refuse(error, heals=any(os.strerror(n) in str(error) for n in FULL)) from error
 
     def append(self, *records: Record) -> list[int]:
         """Store records for good and return their numbers: committed, journalled and synced when this returns.
@@ -141,15 +170,14 @@ class Store:
         """
         with self.lock:
             self._check_writable()
-            known = {r.uid: self._same(r) for r in records if r.uid.bytes in self.known}
-            fresh = [r for r in records if r.uid not in known]
+            numbers = {r.uid: self._same(r) for r in records if r.uid.bytes in self.known}
+            fresh = {r.uid: r for r in records if r.uid not in numbers}
             if fresh:
                 if self._journal.full:
                     self._write([Event(uid(), SYSTEM, "segment", self._journal.closing())])
-                first = self.seq + 1
-                self._write(fresh)
-                known |= {r.uid: first + at for at, r in enumerate(fresh)}
-            return [known[r.uid] for r in records]
+                numbers |= {name: self.seq + at for at, name in enumerate(fresh, 1)}
+                self._write(list(fresh.values()))
+            return [numbers[r.uid] for r in records]
 
     def find(self, uid: UUID) -> tuple[int, Record] | None:
         """Number and record of a uid, if it was ever stored."""
@@ -208,12 +236,12 @@ class Store:
         return StorageUnavailable(message)
 
     def _heal(self) -> None:
+        self._refusal = None
         try:
             self._journal.cut()
             self._recall()
         except (OSError, duckdb.Error) as error:
             raise self._refuse(error, heals=True) from error
-        self._refusal = None
 
     def _recall(self) -> None:
         """Make database and journal equal and learn from them where the chain ends and which uids are known."""
@@ -229,19 +257,18 @@ class Store:
 def connect(home: Path) -> duckdb.DuckDBPyConnection:
     """The database of `home`, locked down: it reaches only the folders named here and loads nothing."""
     path = home / "workbench.duckdb"
-    lost = not path.exists() or path.stat().st_size == 0
-    if lost and any(p.stat().st_size for p in (home / "journal").iterdir()):
-        raise StoreDamaged(f"{path} is missing or empty but the journal beside it is not: a file was lost or replaced")
+    begun = any(p.stat().st_size for p in (home / "journal").iterdir())
     try:
+        if begun and not (path.exists() and path.stat().st_size):
+            raise StoreDamaged(f"{path} is missing or empty but the journal beside it is not: a file was lost")
         con = duckdb.connect(path, config={**OPEN, "temp_directory": str(home / "tmp" / "duckdb")})
     except duckdb.IOException as error:
         if "Conflicting lock" in str(error):
             raise HomeInUse(in_use(home)) from error
         raise
-    try:
-        con.execute("SET allowed_directories = [?, ?, ?, ?]", [str(home / name) for name in READABLE])
-        con.execute("SET enable_external_access = false")
-        con.execute("SET lock_configuration = true")
-    except duckdb.Error as error:
-        raise HomeUnusable(f"{path}: {error}") from error
+    con.execute("SET allowed_directories = [?, ?, ?, ?]", [str(home / name) for name in READABLE])
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
+    if begun and version_of(con) is None:
+        raise StoreDamaged(f"{path} is empty but the journal beside it is not: a file was replaced")
     return con

@@ -3,6 +3,7 @@
 Leaves out the database; `reconcile` compares the two. A line is `crc32 SPACE body LF`, a body canonical JSON.
 """
 
+import errno
 import hashlib
 import json
 import logging
@@ -171,18 +172,13 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.number = len(segments(folder)) or 1
-        self._open()
+        self._open(len(segments(folder)) or 1)
 
-    def _open(self) -> None:
-        self.path = self.folder / name_of(self.number)
+    def _open(self, number: int) -> None:
+        self.path = self.folder / name_of(number)
         self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        self.size = os.fstat(self._file).st_size
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        self.number, self.size = number, os.fstat(self._file).st_size
+        sync(self.folder)
 
     @property
     def full(self) -> bool:
@@ -194,13 +190,13 @@ class Journal:
 
     def append(self, entries: list[Entry]) -> None:
         """One write and one sync for all; on disk when it returns. A `segment` entry comes alone and opens its file."""
-        if entries[0].kind == "segment":
-            self.close()
-            self.number += 1
-            self._open()
+        if entries[0].kind == "segment" and self.size:
+            closed = self._file
+            self._open(self.number + 1)
+            os.close(closed)
         data = b"".join(entry.line for entry in entries)
         if (written := os.write(self._file, data)) < len(data):
-            raise OSError(28, f"only {written} of {len(data)} bytes fitted", str(self.path))
+            raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes fitted", str(self.path))
         try:
             os.fdatasync(self._file)
         except OSError as error:
@@ -213,3 +209,12 @@ class Journal:
 
     def close(self) -> None:
         os.close(self._file)
+
+
+def sync(path: Path) -> None:
+    """Make a file, or the names in a folder, last through a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

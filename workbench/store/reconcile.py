@@ -5,6 +5,7 @@ Leaves out item texts, which come back from their import's file (`batches`).
 
 import logging
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from workbench.errors import StoreDamaged
 from workbench.store import rows
@@ -29,7 +30,7 @@ class Outcome:
 def reconcile(cur: rows.Connection, journal: Journal) -> Outcome:
     """Make database and journal equal, or raise `StoreDamaged` with the number where they cannot be."""
     found = compare(cur, journal)
-    beyond = rows.after(cur, found.seq)
+    beyond = rows.between(cur, found.seq + 1)
     continue_journal(journal, found, beyond)
     for at in range(0, len(found.missing), AT_ONCE):
         part = found.missing[at : at + AT_ONCE]
@@ -68,14 +69,7 @@ def continue_journal(journal: Journal, found: Outcome, beyond: list[tuple[int, R
             raise StoreDamaged(f"number {found.seq + 1} is neither in the journal nor, whole, in the database")
         found.seq, found.h = entry.seq, entry.h
         entries.append(entry)
-    run: list[Entry] = []
-    for entry in entries:
-        if entry.kind == "segment" and run:
-            journal.append(run)
-            run = []
-        run.append(entry)
-        if entry.kind == "segment":
-            journal.append(run)
-            run = []
-    if run:
-        journal.append(run)
+    opening = [at for at, entry in enumerate(entries) if entry.kind == "segment"]
+    for start, end in pairwise([0, *opening, len(entries)]):
+        if start < end:
+            journal.append(entries[start:end])

@@ -87,10 +87,13 @@ def stream(cur: Connection, sql: str, params: list[Any] | None = None) -> Iterat
         yield from rows
 
 
-def after(cur: Connection, seq: int) -> list[tuple[int, Record, bytes]]:
-    """Number, record and hash of all rows after `seq`, in order."""
-    found = [(row[0], judgement_of(row), row[-1]) for row in stream(cur, JUDGEMENT + "WHERE j.seq > ?", [seq])]
-    found += [(row[0], event_of(row), row[-1]) for row in stream(cur, EVENT + "WHERE e.seq > ?", [seq])]
+def between(cur: Connection, first: int, last: int | None = None) -> list[tuple[int, Record, bytes]]:
+    """Number, record and hash of the rows from `first` to `last` (or to the end), in order."""
+    wanted = [first, last or 2**62]
+    found = [
+        (row[0], judgement_of(row), row[-1]) for row in stream(cur, f"{JUDGEMENT} WHERE j.seq BETWEEN ? AND ?", wanted)
+    ]
+    found += [(row[0], event_of(row), row[-1]) for row in stream(cur, f"{EVENT} WHERE e.seq BETWEEN ? AND ?", wanted)]
     return sorted(found, key=lambda row: row[0])
 
 

@@ -5,7 +5,6 @@ Leaves out agreement statistics (`p_share`, `p_posterior` are null) and other fo
 
 import hashlib
 import json
-import os
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -21,9 +20,11 @@ from workbench.errors import NotFound, StorageUnavailable, StoreDamaged, UsageEr
 from workbench.jobs.folder import read_json, write_json
 from workbench.schema import Event, Item, Json, canonical, split_of
 from workbench.store import items, judgements, projects, rows
+from workbench.store.batches import sha256
 from workbench.store.db import Store, uid
 from workbench.store.failpoint import failpoint
 from workbench.store.frozen_rows import SCHEMAS, Frozen, Row
+from workbench.store.journal import sync
 from workbench.store.verdicts import ADJUDICATION, Vote
 
 FORMAT = "workbench-snapshot/1"
@@ -244,16 +245,3 @@ def faults(folder: Path) -> str | None:
         if not path.exists() or path.stat().st_size != wanted["bytes"] or sha256(path) != wanted["sha256"]:
             return f"{name} is missing or changed"
     return None
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as source:
-        return hashlib.file_digest(source, "sha256").hexdigest()
-
-
-def sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))  # fake_hub and frozen are shared by the tests of this room
 NEAR = Path(__file__).resolve().parents[3] / "shared" / "realdata"
 JSON_COLUMNS = ("prompt", "candidates", "tools", "tags", "origin", "judgements")
 

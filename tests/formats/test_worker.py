@@ -1,6 +1,5 @@
 """The import child end to end: real files line by line, and the ways a file can need a decision."""
 
-
 import pytest
 
 # file, dialect, lines, rejects by reason, items, judgements

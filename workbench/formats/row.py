@@ -29,7 +29,6 @@ class Vote:
     payload: dict[str, Json]
     annotator: str | None = None
     axis: str = "overall"
-    source_id: str | None = None
     reason: dict[str, Json] | None = None
     ms_active: int | None = None
 

@@ -1,0 +1,81 @@
+"""The child that downloads a Hub model or data set at one fixed commit: weights and rows only, never code.
+
+`python -m workbench.formats.fetch --job FOLDER`; config.json: {"model" or "dataset": id, "to": folder}.
+"""
+
+import shutil
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from huggingface_hub import HfApi, hf_hub_download
+
+from workbench.errors import InputError, UsageError
+from workbench.formats.remote import api, patiently, repository, run_job
+from workbench.jobs.folder import read_json, write_json
+
+WANTED = {
+    "model": (
+        "*.safetensors",
+        "*.safetensors.index.json",
+        *("config.json", "generation_config.json", "adapter_config.json", "chat_template.jinja", "workbench.json"),
+        *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model"),
+        *("vocab.json", "merges.txt", "README.md", "LICENSE*"),
+    ),
+    "dataset": ("*.parquet", "*.jsonl", "*.csv"),
+}
+
+
+def fetch(config: dict[str, Any]) -> dict[str, Any]:
+    """Download aside, then put the folder in place whole."""
+    kind = "model" if "model" in config else "dataset"
+    name, _, revision = config[kind].partition("@")
+    repo, to = repository(name), Path(config["to"])
+    if to.exists():
+        raise UsageError(f"{to} exists already")
+    hub = api()
+    info = patiently(lambda: hub.repo_info(repo, repo_type=kind, revision=revision or None))
+    names = [file.rfilename for file in info.siblings or [] if wanted(file.rfilename, kind)]
+    if not names:
+        raise InputError(f"{repo}: no {' or '.join(WANTED[kind][:3])} there")
+    aside = to.with_name(f".{to.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        for file in names:
+            _download(hub, aside, repo, kind, file, info.sha)
+        shutil.rmtree(aside / ".cache", ignore_errors=True)
+        if kind == "model":
+            made = read_json(aside / "workbench.json", {}) | {"hub": {"id": repo, "commit": info.sha}}
+            write_json(aside / "workbench.json", made)
+        aside.rename(to)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    return {"commit": info.sha, "files": names}
+
+
+def _download(hub: HfApi, aside: Path, repo: str, kind: str, file: str, commit: str) -> None:
+    patiently(
+        lambda: hf_hub_download(
+            repo, file, repo_type=kind, revision=commit, local_dir=aside, token=hub.token, endpoint=hub.endpoint
+        )
+    )
+
+
+def wanted(name: str, kind: str) -> bool:
+    """A file we read: by its own name, in the root for models, never outside the folder."""
+    path = PurePosixPath(name)
+    if not safe(name) or (kind == "model" and len(path.parts) > 1):
+        return False
+    return any(fnmatch(path.name, pattern) for pattern in WANTED[kind])
+
+
+def safe(name: str) -> bool:
+    """A relative path that stays below its folder on every system."""
+    parts = name.split("/")
+    odd = {"", ".", ".."} & set(parts) or any(c in name for c in "\\:\0") or any(ord(c) < 32 for c in name)
+    return not odd and not any(part.startswith(".") for part in parts)
+
+
+if __name__ == "__main__":
+    run_job(fetch, __doc__)

@@ -1,0 +1,221 @@
+"""A snapshot as a folder that the Hub, `load_dataset` and trainers read: Parquet per config and split, card, manifest.
+
+The same snapshot gives the same bytes. Leaves out the upload (`push`) and the words of the card (`cards`).
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workbench.errors import UsageError
+from workbench.formats.cards import dataset_card, license_id
+from workbench.jobs.folder import read_json, write_json
+
+ROW_GROUP = 50_000
+HELD_BYTES = 64 * 2**20
+SHARD_BYTES = 500 * 10**6
+BATCH = 1000
+MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+HEAD = [("id", pa.string()), ("group_id", pa.string())]
+VOTES = [
+    *((name, pa.float64()) for name in ("strength", "p_share", "p_posterior")),
+    *((name, pa.int16()) for name in ("n_votes", "n_agree")),
+    ("source", pa.string()),
+]
+
+Row = dict[str, Any]
+# What each config takes from a snapshot file: columns that hold messages, and columns that are copied.
+CONFIGS: dict[str, tuple[str, tuple[str, ...], list[tuple[str, pa.DataType]]]] = {
+    "preference": ("pairs", ("prompt", "chosen", "rejected"), VOTES),
+    "implicit": ("pairs", ("chosen", "rejected"), []),
+    "unpaired": ("thumbs", ("prompt", "completion"), [("label", pa.bool_())]),
+    "demonstrations": ("demonstrations", ("prompt", "completion"), []),
+    "rankings": ("rankings", ("prompt", "candidates"), [("tiers", pa.list_(pa.list_(pa.int8())))]),
+}
+NAMES = tuple(name + form for name in CONFIGS for form in ("", "_text"))
+
+
+def export_dataset(snapshot: Path, out: Path, *, title: str, license: str | None) -> dict[str, int]:
+    """Write the folder aside, then put it in the place of `out`; rows per config that has any."""
+    license = license_id(license)
+    if out.exists() and not (out / "manifest.json").exists():
+        raise UsageError(f"{out} exists and is not an export: name a new folder")
+    aside = out.with_name(f".{out.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        frozen = read_json(snapshot / "manifest.json")
+        rows = {name: count for name in CONFIGS for name, count in _config(snapshot, aside, name)}
+        languages = _languages(snapshot / "prompts.parquet")
+        card = dataset_card(title, license, rows, frozen, _figures(snapshot), languages)
+        (aside / "README.md").write_text(card, encoding="utf-8")
+        write_json(aside / "manifest.json", _manifest(aside, title, license, rows, frozen))
+        for path in aside.rglob("*"):
+            _sync(path)
+        _put(aside, out)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    return {name: sum(splits.values()) for name, splits in rows.items()}
+
+
+def _put(aside: Path, out: Path) -> None:
+    old = out.with_name(f".{out.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if out.exists():
+        out.rename(old)
+    aside.rename(out)
+    _sync(out.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _config(snapshot: Path, out: Path, name: str) -> Iterator[tuple[str, dict[str, int]]]:
+    """Write one config in both forms; yields the names that have rows, with rows per split."""
+    writers: dict[tuple[str, str], Shards] = {}
+    for row in _rows(snapshot / f"{CONFIGS[name][0]}.parquet"):
+        if row.get("tie"):
+            continue
+        config = name if row["form"] == "chat" else f"{name}_text"
+        key = (config, row["split"])
+        if key not in writers:
+            writers[key] = Shards(out / config, row["split"], _schema(name, row["form"]))
+        writers[key].add(_row(name, row))
+    found: dict[str, dict[str, int]] = {}
+    for (config, split), shards in sorted(writers.items(), key=lambda kv: (kv[0][0], kv[0][1] != "train")):
+        found.setdefault(config, {})[split] = shards.close()
+    yield from found.items()
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    if not path.exists():
+        return
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(BATCH):
+            yield from batch.to_pylist()
+
+
+def _schema(name: str, form: str) -> pa.Schema:
+    _, texts, copied = CONFIGS[name]
+    kind = MESSAGES if form == "chat" else pa.string()
+    return pa.schema([*HEAD, *((text, pa.list_(kind) if text == "candidates" else kind) for text in texts), *copied])
+
+
+def _row(name: str, row: Row) -> Row:
+    """Chat stays messages; text stays the exact strings."""
+    _, texts, copied = CONFIGS[name]
+    said: Callable[[Any], Any] = (lambda value: value) if row["form"] == "chat" else _text
+    values = {text: [said(c) for c in row[text]] if text == "candidates" else said(row[text]) for text in texts}
+    if name == "implicit":
+        values = {text: said(row["prompt"]) + value for text, value in values.items()}
+    return {key: row[key] for key, _ in [*HEAD, *copied]} | values
+
+
+def _text(messages: list[dict[str, str]]) -> str:
+    return "".join(m["content"] for m in messages)
+
+
+class Shards:
+    """One split of one config: Parquet files of at most 500 MB, named when their number is known."""
+
+    def __init__(self, folder: Path, split: str, schema: pa.Schema) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder, self.split, self.schema = folder, split, schema
+        self.files: list[Path] = []
+        self.rows: list[Row] = []
+        self.writer: pq.ParquetWriter | None = None
+        self.count = self.held = 0
+
+    def add(self, row: Row) -> None:
+        self.rows.append(row)
+        self.count += 1
+        self.held += len(str(row))
+        if len(self.rows) == ROW_GROUP or self.held > HELD_BYTES:
+            self._write()
+
+    def _write(self) -> None:
+        if self.writer is None:
+            self.files.append(self.folder / f"{self.split}-{len(self.files):05d}.part")
+            self.writer = pq.ParquetWriter(self.files[-1], self.schema, compression="zstd", compression_level=3)
+        self.writer.write_table(pa.Table.from_pylist(self.rows, self.schema))
+        self.rows, self.held = [], 0
+        if self.files[-1].stat().st_size > SHARD_BYTES:
+            self._end()
+
+    def _end(self) -> None:
+        if self.writer:
+            self.writer.close()
+        self.writer = None
+
+    def close(self) -> int:
+        """Finish the files; how many rows they hold."""
+        if self.rows:
+            self._write()
+        self._end()
+        for number, path in enumerate(self.files):
+            path.rename(self.folder / f"{self.split}-{number:05d}-of-{len(self.files):05d}.parquet")
+        return self.count
+
+
+def _manifest(folder: Path, title: str, license: str | None, rows: dict[str, Any], frozen: Row) -> Row:
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    told = {key: frozen[key] for key in ("policy", "left_out", "seq", "package", "frozen") if key in frozen}
+    return {
+        "format": "workbench-dataset/1",
+        "title": title,
+        "license": license,
+        "snapshot": frozen["hash"],
+        "rows": rows,
+        "from": told,
+        "files": {
+            str(p.relative_to(folder)): {
+                "bytes": p.stat().st_size,
+                "sha256": hashlib.sha256(p.read_bytes()).hexdigest(),
+            }
+            for p in files
+        },
+    }
+
+
+def _figures(snapshot: Path) -> Row:
+    """What the card says about the votes, counted once over the pairs."""
+    pairs = ties = votes = twice = agree = of = 0
+    for row in _rows(snapshot / "pairs.parquet"):
+        pairs, ties, votes = pairs + 1, ties + row["tie"], votes + (row["n_votes"] or 0)
+        if (row["n_votes"] or 0) >= 2 and not row["tie"]:
+            twice, agree, of = twice + 1, agree + row["n_agree"], of + row["n_votes"]
+    good = bad = 0
+    for row in _rows(snapshot / "thumbs.parquet"):
+        good, bad = good + row["label"], bad + (not row["label"])
+    return {
+        **{"pairs": pairs, "ties": ties, "votes": votes, "twice": twice, "agree": agree, "of": of},
+        "good": good,
+        "bad": bad,
+    }
+
+
+def _languages(prompts: Path) -> list[str]:
+    """Languages that at least one prompt in twenty is in, as far as their letters and commonest words tell."""
+    found: dict[str, int] = {}
+    total = 0
+    for row in _rows(prompts):
+        total += 1
+        text = _text(row["prompt"])[:2000]
+        if any("\u4e00" <= c <= "\u9fff" for c in text):
+            found["zh"] = found.get("zh", 0) + 1
+        elif {"the", "is", "a", "of", "to", "what", "how"} & set(text.lower().split()):
+            found["en"] = found.get("en", 0) + 1
+    return sorted(name for name, count in found.items() if count * 20 >= total)

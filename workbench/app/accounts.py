@@ -58,7 +58,7 @@ class Accounts:
         """None for strangers and for the disabled. `local` is whoever may read the home's server.json."""
         if name == LOCAL:
             return "admin"
-        account = self._table.get(name)
+        account = self._table.get(name) if name else None
         return None if account is None or account.disabled else account.role
 
     def all(self) -> list[dict[str, Any]]:

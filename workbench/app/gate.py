@@ -8,6 +8,7 @@ import asyncio
 import ipaddress
 import json
 import re
+import secrets
 import socket
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ PUBLIC |= {("GET", f"/assets/public/{name}") for name in ("sign.css", "sign.js",
 PAGE = re.compile(r"/app(?:/(\w+))?/?")
 OPEN = {
     "GET": re.compile(
-        r"/|/password|/app(/\w+)?/?|/app/((assets|static)/[\w./-]+|theme\.css)|/favicon\.ico|/(assets|api)/[\w./-]+"
+        r"/|/password|/app/((assets|static)/[\w./-]+|theme\.css)|/favicon\.ico|/(assets|api)/[\w./-]+"
         r"|/app/gradio_api/(queue/data|app_id|upload_progress|heartbeat/\w+)"
     ),
     "POST": re.compile(r"/app/gradio_api/(queue/join|upload|cancel|reset)|/api/[\w/-]+|/logout|/password"),
@@ -114,7 +115,7 @@ class Gate:
         scope.setdefault("state", {})["user"] = user
         if STREAM.match(visit.path):
             return await self.stream(visit, user, receive, out)
-        if visit.method == "GET" and PAGE.fullmatch(visit.path):
+        if self.page_of(visit) is not None:
             out = Headed(out)
         return await self.app(scope, receive, out)
 
@@ -129,17 +130,22 @@ class Gate:
         user = self.user_of(visit)
         if user is None:
             raise Refused(303 if visit.page else 401, "sign_in")
-        if visit.method not in OPEN or not OPEN[visit.method].fullmatch(visit.path):
+        page = self.page_of(visit)
+        if page is None and not (visit.method in OPEN and OPEN[visit.method].fullmatch(visit.path)):
             raise Refused(404, "no_page")
-        page = PAGE.fullmatch(visit.path)
-        needed = "lead" if visit.path == UPLOAD else self.pages.get(page[1] or "") if page else None
+        needed = "lead" if visit.path == UPLOAD else self.pages.get(page)
         if needed and not may(self.accounts, user, needed):
             raise Refused(403, "not_for_you")
         return user
 
+    def page_of(self, visit: Visit) -> str | None:
+        """The name of the page that is asked for: only ours, for Gradio has others at such addresses."""
+        page = PAGE.fullmatch(visit.path) if visit.method == "GET" else None
+        return (page[1] or "") if page and (page[1] or "") in self.pages else None
+
     def user_of(self, visit: Visit) -> str | None:
         if visit.bearer is not None:
-            return LOCAL if visit.bearer == self.key else None
+            return LOCAL if secrets.compare_digest(visit.bearer, self.key) else None
         return self.accounts.user_of(visit.cookies.get("sid", ""))
 
     def known(self, host: str) -> bool:
@@ -209,7 +215,7 @@ class Headed:
             self.start = message
             return
         self.body += message.get("body", b"")
-        if message.get("more_body"):
+        if message["type"] != "http.response.body" or message.get("more_body"):
             return
         body = self.body.replace(b"<head>", HEAD, 1)
         kept = [h for h in self.start["headers"] if h[0].lower() != b"content-length"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
@@ -16,11 +17,11 @@ from workbench.app import words
 from workbench.app.front import url_of
 from workbench.app.gate import Gate
 from workbench.app.house import House
-from workbench.app.roles import explain, may, undeclared
+from workbench.app.roles import undeclared
 from workbench.app.routes import assets, do, files, health, shell, sign
 from workbench.app.routes.shell import PAGES
 from workbench.app.theme import theme
-from workbench.errors import UsageError, WorkbenchError
+from workbench.errors import UsageError
 from workbench.jobs.folder import read_json
 from workbench.settings import Settings
 
@@ -34,6 +35,7 @@ def build(settings: Settings) -> FastAPI:
                 f"--host {settings.host} opens the server to the network, but nobody can sign in yet: "
                 "start it once without --host and make the first admin"
             )
+        shutil.rmtree(house.home / "tmp" / "gradio", ignore_errors=True)
         return assemble(house)
     except BaseException:
         house.close()
@@ -48,8 +50,7 @@ def assemble(house: House) -> FastAPI:
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=life)
     app.state.house, app.state.closing = house, asyncio.Event()
-    for kind in (WorkbenchError, RequestValidationError, Exception):
-        app.add_exception_handler(kind, told)
+    app.add_exception_handler(RequestValidationError, unreadable)
     rooms = [sign, shell, assets, files, do, health]
     if find_spec("workbench.app.routes.label"):
         rooms.append(importlib.import_module("workbench.app.routes.label"))
@@ -108,12 +109,8 @@ def greeting(app: FastAPI) -> str:
     return text
 
 
-async def told(request: Request, error: Exception) -> JSONResponse:
-    """Errors of own routes, as JSON."""
-    lang, house = words.lang_of(request), request.app.state.house
-    if isinstance(error, RequestValidationError):
-        first = error.errors()[0]
-        error = UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
-    user = request.scope.get("state", {}).get("user")
-    body = explain(error, lang, leads=user is not None and may(house.accounts, user, "lead"))
-    return JSONResponse(body, getattr(error, "status", 500))
+async def unreadable(request: Request, error: RequestValidationError) -> JSONResponse:
+    """A body or an address that is not what the route asks for, in the words of every other error."""
+    first = error.errors()[0]
+    body = {"error": f"{'.'.join(map(str, first['loc']))}: {first['msg']}", "code": UsageError.code}
+    return JSONResponse(body, UsageError.status)

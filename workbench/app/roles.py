@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import gradio as gr
 from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
 
 from workbench.app import words
 from workbench.errors import NotAllowed, WorkbenchError
@@ -19,15 +20,15 @@ log = logging.getLogger(__name__)
 
 
 class Roles(Protocol):
-    def role(self, name: str) -> str | None: ...
+    def role(self, name: str | None) -> str | None: ...
 
 
-def may(roles: Roles, user: str, role: str) -> bool:
+def may(roles: Roles, user: str | None, role: str | None) -> bool:
     """Asked at every call, so a change holds at once."""
     return LEVEL[roles.role(user)] >= LEVEL[role]
 
 
-def check(roles: Roles, user: str, role: str, lang: str) -> None:
+def check(roles: Roles, user: str | None, role: str | None, lang: str) -> None:
     if not may(roles, user, role):
         raise NotAllowed(words.say(lang, "errors.not_allowed", role=words.say(lang, f"shell.role.{role}")))
 
@@ -82,28 +83,36 @@ def explain(error: Exception, lang: str, *, leads: bool) -> dict[str, str]:
 
 
 class Routes(APIRouter):
-    """Own routes: `@routes.at("POST", "/api/label/submit", "annotator")`; the endpoint takes `request: Request`."""
+    """Own routes: `@routes.at("POST", "/api/label/submit", "annotator")`; role None is for everybody.
+
+    The endpoint's first parameter is `request: Request`, the user is `request.state.user`. Errors become JSON.
+    """
 
     def __init__(self, roles: Roles) -> None:
         super().__init__()
         self.roles = roles
 
-    def at(
-        self, method: str, path: str, role: str, **kwargs: Any
-    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def at(self, method: str, path: str, role: str | None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         assert role in LEVEL
 
         def wrap(endpoint: Callable[..., Any]) -> Callable[..., Any]:
             @functools.wraps(endpoint)
             def inner(request: Request, **values: Any) -> Any:
-                check(self.roles, request.state.user, role, words.lang_of(request))
-                return endpoint(request=request, **values)
+                try:
+                    check(self.roles, request.state.user, role, words.lang_of(request))
+                    return endpoint(request=request, **values)
+                except Exception as error:
+                    return self.told(request, error)
 
             inner.__required_role__ = role
-            self.add_api_route(path, inner, methods=[method], response_model=None, **kwargs)
+            self.add_api_route(path, inner, methods=[method], response_model=None)
             return inner
 
         return wrap
+
+    def told(self, request: Request, error: Exception) -> JSONResponse:
+        body = explain(error, words.lang_of(request), leads=may(self.roles, request.state.user, "lead"))
+        return JSONResponse(body, getattr(error, "status", 500))
 
 
 def undeclared(demo: gr.Blocks) -> list[int]:

@@ -2,7 +2,6 @@
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
-from fastapi.staticfiles import StaticFiles
 
 from workbench.app import words
 from workbench.app.house import House
@@ -10,20 +9,20 @@ from workbench.app.roles import Routes
 from workbench.errors import NotFound
 
 FOLDER = words.HERE / "assets"
+TYPES = {".js", ".css", ".svg"}
 
 
 def routes(house: House) -> APIRouter:
     router = Routes(house.accounts)
-    served = StaticFiles(directory=FOLDER)
-    public = StaticFiles(directory=FOLDER / "public")
+    served = {path.relative_to(FOLDER).as_posix(): path for path in FOLDER.rglob("*") if path.suffix in TYPES}
 
-    @router.get("/assets/public/{name}")
-    async def sign(name: str, request: Request) -> Response:
-        return await public.get_response(name, request.scope)
+    @router.at("GET", "/assets/public/{name}", None)
+    def public(request: Request, name: str) -> Response:
+        return file(f"public/{name}")
 
     @router.at("GET", "/favicon.ico", "annotator")
     def favicon(request: Request) -> Response:
-        return FileResponse(FOLDER / "public" / "icon.svg")
+        return file("public/icon.svg")
 
     @router.at("GET", "/assets/i18n/{lang}.json", "annotator")
     def texts(request: Request, lang: str) -> Response:
@@ -33,9 +32,11 @@ def routes(house: House) -> APIRouter:
 
     @router.at("GET", "/assets/{name}", "annotator")
     def asset(request: Request, name: str) -> Response:
-        path, _ = served.lookup_path(name)
-        if not path:
+        return file(name)
+
+    def file(name: str) -> Response:
+        if name not in served:
             raise NotFound(f"no asset {name!r}")
-        return FileResponse(path)
+        return FileResponse(served[name])
 
     return router

@@ -1,15 +1,16 @@
 """Whether the server is ready, for the waiting page and for scripts."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from workbench.app.house import House
+from workbench.app.roles import Routes
 
 
 def routes(house: House) -> APIRouter:
-    router = APIRouter()
+    router = Routes(house.accounts)
 
-    @router.get("/healthz")
-    def healthz() -> dict[str, bool]:
+    @router.at("GET", "/healthz", None)
+    def healthz(request: Request) -> dict[str, bool]:
         return {"ready": True}
 
     return router

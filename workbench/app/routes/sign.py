@@ -14,11 +14,11 @@ from workbench.errors import WorkbenchError
 def routes(house: House) -> APIRouter:
     router, accounts = Routes(house.accounts), house.accounts
 
-    @router.get("/login")
+    @router.at("GET", "/login", None)
     def login(request: Request) -> Response:
         return page("login", request)
 
-    @router.post("/login")
+    @router.at("POST", "/login", None)
     def sign_in(request: Request, name: str = Form(""), password: str = Form("")) -> Response:
         try:
             token = accounts.sign_in(name, password, address(request))
@@ -26,11 +26,11 @@ def routes(house: House) -> APIRouter:
             return page("login", request, error, name=name)
         return signed_in(request, RedirectResponse("/app", 303), token)
 
-    @router.get("/welcome")
+    @router.at("GET", "/welcome", None)
     def welcome(request: Request) -> Response:
         return page("welcome", request)
 
-    @router.post("/welcome")
+    @router.at("POST", "/welcome", None)
     def set_password(
         request: Request, token: str = Form(), name: str = Form(""), password: str | None = Form(None)
     ) -> Response:

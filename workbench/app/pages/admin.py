@@ -1,0 +1,76 @@
+"""The Admin page: who is who; invite somebody, change a role, lock out."""
+
+from typing import Any
+
+import gradio as gr
+
+from workbench.app import words
+from workbench.app.actions import ACTIONS
+from workbench.app.house import House
+from workbench.app.pages import parts
+from workbench.app.roles import requires
+
+ROLES = ("annotator", "lead", "admin")
+COLUMNS = ("name", "role", "state")
+QUIET = {"api_visibility": "private", "show_progress": "hidden"}
+
+
+def build(house: House, t: gr.I18n) -> None:
+    roles = [(t(f"admin.role.{role}"), role) for role in ROLES]
+    with gr.Column(elem_id="admin"):
+        gr.Markdown(t("admin.invite"))
+        with gr.Row():
+            name = gr.Textbox(label=t("admin.name"), info=t("admin.name.help"), max_length=64, elem_id="name")
+            role = gr.Dropdown(
+                roles, value="annotator", label=t("admin.role"), info=t("admin.role.help"), elem_id="role"
+            )
+        invite = gr.Button(t("admin.invite.do"), variant="primary", elem_id="invite")
+        link = gr.Textbox(
+            label=t("admin.link"), info=t("admin.link.help"), visible=False, buttons=["copy"], elem_id="link"
+        )
+        people = parts.block(elem_id="people")
+        with gr.Accordion(t("admin.change"), open=False, elem_id="change-card"):
+            with gr.Row():
+                who = gr.Dropdown([], label=t("admin.who"), elem_id="who")
+                new_role = gr.Dropdown(roles, label=t("admin.role"), elem_id="new-role")
+                locked = gr.Checkbox(label=t("admin.disabled"), info=t("admin.disabled.help"), elem_id="locked")
+            save = gr.Button(t("admin.save"), elem_id="save")
+
+    @requires(house.accounts, "admin")
+    def show(request: gr.Request) -> list[Any]:
+        return look(house, request)
+
+    @requires(house.accounts, "admin")
+    def ask(request: gr.Request, title: str, wanted: str) -> list[Any]:
+        made = ACTIONS["user_add"](house, request.username, name=(title or "").strip(), role=wanted)
+        address = request.headers["origin"] + made["link"]
+        text = words.say(words.lang_of(request), "admin.link.for", name=made["name"])
+        return ["", gr.Textbox(value=address, label=text, visible=True), *look(house, request)]
+
+    @requires(house.accounts, "admin")
+    def chosen(request: gr.Request, title: str) -> list[Any]:
+        found = next(u for u in ACTIONS["users"](house, request.username)["users"] if u["name"] == title)
+        return [found["role"], found["disabled"]]
+
+    @requires(house.accounts, "admin")
+    def change(request: gr.Request, title: str, wanted: str, out: bool) -> list[Any]:
+        ACTIONS["user_change"](house, request.username, name=title, role=wanted, disabled=out)
+        return look(house, request)
+
+    shown = [people, who]
+    gr.context.Context.root_block.load(show, None, shown, **QUIET)
+    gr.on([invite.click, name.submit], ask, [name, role], [name, link, *shown], **QUIET)
+    who.input(chosen, who, [new_role, locked], **QUIET)
+    save.click(change, [who, new_role, locked], shown, **QUIET)
+
+
+def look(house: House, request: gr.Request) -> list[Any]:
+    """The table of people, and whom one can change."""
+    lang, users = words.lang_of(request), ACTIONS["users"](house, request.username)["users"]
+    head = [words.say(lang, f"admin.column.{key}") for key in COLUMNS]
+    rows = [(u["name"], words.say(lang, f"admin.role.{u['role']}"), words.say(lang, state(u))) for u in users]
+    return [parts.table(head, rows), gr.Dropdown(choices=[u["name"] for u in users])]
+
+
+def state(user: dict[str, Any]) -> str:
+    return "admin.state." + ("disabled" if user["disabled"] else "pending" if user["pending"] else "active")

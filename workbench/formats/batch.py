@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workbench.formats.row import Messages, Reading, Vote, comparable
+from workbench.formats.reading import Messages, Reading, Vote, comparable
 from workbench.schema import Candidate, Item, Json, canonical, digest, make_item, messages_to_json
 
 RANKED = 9
@@ -61,7 +61,9 @@ def items(
     else:
         found = cut(project, reading.prompt, reading.candidates, tasks, **rest)
     for item in found:
-        item.origin.update(origin, **reading.origin, positions=[place[c.hash] for c in item.candidates])
+        item.origin.update(origin, positions=[place[c.hash] for c in item.candidates])
+        if reading.origin:
+            item.origin["kept"] = reading.origin
         index = {c.hash: i for i, c in enumerate(item.candidates)}
         moved = [index.get(c.hash) for c in reading.candidates]
         yield item, [judgement(vote, moved) for vote in reading.votes]

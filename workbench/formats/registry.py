@@ -6,16 +6,20 @@ from workbench.formats.dialects import (
     columns,
     demonstrations,
     hh_rlhf,
+    label_studio,
     llamafactory,
     ms_swift,
+    oasst,
     pandalm,
     prompts,
+    stack_paired,
     trl_implicit,
     trl_preference,
     trl_unpaired,
     ultrafeedback_bin,
 )
-from workbench.formats.row import Reading, Row
+from workbench.formats.reading import Reading
+from workbench.formats.row import Row
 from workbench.formats.strict import CONTENT, Reject
 
 
@@ -32,6 +36,9 @@ DIALECTS: dict[str, Any] = {
     "llamafactory": llamafactory,
     "ms_swift": ms_swift,
     "demonstrations": demonstrations,
+    "oasst": oasst,
+    "label_studio": label_studio,
+    "stack_paired": stack_paired,
     "pandalm": pandalm,
     "trl_preference": trl_preference,
     "trl_implicit": trl_implicit,

@@ -1,12 +1,11 @@
-"""One row under the eyes of a dialect: fields taken with care, the `Reading` it becomes. Leaves out the dialects."""
+"""The fields of one row, taken with care by a dialect: each of the right type, or a `Reject` that names it."""
 
-import unicodedata
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from workbench.formats.reading import Messages, answered, user
 from workbench.formats.strict import Reject, decode
-from workbench.schema import Candidate, Form, Json, Message, Role, digest
+from workbench.schema import Json, Message, Role
 
 MESSAGES = 512
 CANDIDATES = 64
@@ -18,34 +17,6 @@ ROLES: dict[str, Role] = {
 }
 EXTRA = ("name", "tool_calls", "tool_call_id")
 KINDS = {str: "text", bool: "true/false", int: "number", float: "number", list: "list", dict: "object"}
-Messages = tuple[Message, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vote:
-    """A label as the file has it; candidates are named by their place in `Reading.candidates`."""
-
-    kind: str
-    payload: dict[str, Json]
-    annotator: str | None = None
-    axis: str = "overall"
-    reason: dict[str, Json] | None = None
-    ms_active: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What one row says. With votes it is one item; without, its candidates are cut into items for the tasks."""
-
-    prompt: Messages
-    candidates: tuple[Candidate, ...] = ()
-    votes: tuple[Vote, ...] = ()
-    form: Form = "chat"
-    tools: Json = None
-    lang: str | None = None
-    tags: tuple[str, ...] = ()
-    root: str | None = None
-    origin: dict[str, Json] = field(default_factory=dict)
 
 
 class Row:
@@ -196,51 +167,3 @@ def _from_cell(text: str, kinds: tuple[type, ...]) -> Any:
 
 def wrong_type(key: str, value: Any) -> Reject:
     return Reject("wrong_type", key, f"{KINDS.get(type(value), 'null')}: {value}")
-
-
-def user(text: str, system: str | None = None) -> Messages:
-    asked = (Message("user", text),)
-    return (Message("system", system), *asked) if system else asked
-
-
-def answered(messages: Messages, key: str) -> Messages:
-    """Checks an answer: the assistant has the last word, and there is one."""
-    if not messages or messages[-1].role != "assistant":
-        raise Reject("bad_turns", key, messages[-1].content if messages else "")
-    if not messages[-1].content.strip() and not messages[-1].extra:
-        raise Reject("empty_answer", key, messages[-1].content)
-    return messages
-
-
-def parted(a: Messages, b: Messages) -> tuple[Messages, Messages, Messages]:
-    """Two conversations as (common prompt, rest, rest), cut after the last common user or tool turn."""
-    same = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-    cut = next((i for i in range(same, 0, -1) if a[i - 1].role in ("user", "tool")), 0)
-    return a[:cut], a[cut:], b[cut:]
-
-
-def comparable(messages: Messages) -> tuple[Any, ...]:
-    """A copy for telling answers apart: NFC and strip."""
-    return tuple((m.role, unicodedata.normalize("NFC", m.content).strip(), str(m.extra)) for m in messages)
-
-
-def pair(prompt: Messages, chosen: Messages, rejected: Messages, *, tie: bool = False, **rest: Any) -> Reading:
-    """One judgement over two answers, the first of which is the better one."""
-    strength = rest.pop("strength", None)
-    sources = rest.pop("sources", (None, None))
-    if comparable(chosen) == comparable(rejected):
-        raise Reject("identical_answers", "rejected", rejected[-1].content)
-    payload = {"choice": "tie" if tie else 0, "strength": None if tie else strength}
-    candidates = tuple(Candidate(m, source=s) for m, s in zip((chosen, rejected), sources, strict=True))
-    return Reading(prompt=prompt, candidates=candidates, votes=(Vote(kind="pair", payload=payload),), **rest)
-
-
-def thumb(prompt: Messages, completion: Messages, label: bool, **rest: Any) -> Reading:
-    """One answer that is good or not."""
-    vote = Vote(kind="thumb", payload={"candidate": 0, "label": label})
-    return Reading(prompt=prompt, candidates=(Candidate(completion),), votes=(vote,), **rest)
-
-
-def person(name: str) -> str:
-    """A name that says who is who, and not who it is."""
-    return f"a-{digest(name)[:10]}"

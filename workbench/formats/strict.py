@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from typing import Any
 
 LINE_BYTES = 4 * 2**20
@@ -12,7 +11,6 @@ EXCERPT = 80
 
 # Faults of what a row says. Any other reason means that the row has not the shape of the dialect.
 CONTENT = frozenset({"empty_prompt", "empty_answer", "identical_answers", "bad_turns", "bad_label", "bad_choice"})
-UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]")
 
 
 class Reject(Exception):
@@ -29,7 +27,7 @@ def excerpt(found: Any) -> str:
         found = bytes(found[: EXCERPT * 4]).decode("utf-8", "replace")
     elif not isinstance(found, str):
         found = json.dumps(found, ensure_ascii=False, default=str)
-    return UNSAFE.sub("�", found[:EXCERPT])
+    return "".join(c if c.isprintable() else "�" for c in found[:EXCERPT])
 
 
 def parse(line: bytes) -> dict[str, Any]:

@@ -21,8 +21,9 @@ from workbench.formats import batch, registry
 from workbench.formats.containers import Line, rows
 from workbench.formats.dialects import columns
 from workbench.formats.dialects.llamafactory import Columns
+from workbench.formats.reading import Reading
 from workbench.formats.render import rendered
-from workbench.formats.row import Reading, Row
+from workbench.formats.row import Row
 from workbench.formats.strict import Reject, excerpt
 from workbench.jobs.folder import read_json, write_json
 from workbench.schema import Item, Json, messages_to_json
@@ -138,7 +139,7 @@ class Reader:
             if len(self.report["preview"]) < SHOWN:
                 self.report["preview"].append(_shown(item))
             writer.add(item, judgements)
-        notes.update(set(row.notes))
+        notes.update({*row.notes, *(["replacement_character"] if any(map(_broken, made)) else [])})
 
     def _items(self, row: Row, number: int) -> Iterator[Any]:
         for reading in self._read(row):
@@ -166,6 +167,12 @@ def identity(row: Row) -> str | None:
     """What the source calls this row."""
     found = next((row.get(key) for key in IDENTITIES if key in row), None)
     return str(found) if isinstance(found, str | int) and not isinstance(found, bool) else None
+
+
+def _broken(made: tuple[Item, Any]) -> bool:
+    """A text holds U+FFFD: something was lost before it came here. It is kept as it is."""
+    item = made[0]
+    return any("\ufffd" in m.content for m in (*item.prompt, *(m for c in item.candidates for m in c.messages)))
 
 
 def _shown(item: Item) -> Json:

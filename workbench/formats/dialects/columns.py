@@ -7,7 +7,8 @@ mapping = {"prompt": column, "system": column, "answers": [columns], "label": co
 from typing import Any
 
 from workbench.errors import UsageError
-from workbench.formats.row import CANDIDATES, Reading, Row, Vote, comparable, person
+from workbench.formats.reading import Reading, Vote, compared, person
+from workbench.formats.row import CANDIDATES, Row
 from workbench.formats.strict import Reject
 from workbench.schema import Candidate
 
@@ -40,10 +41,9 @@ def read(row: Row, mapping: dict[str, Any]) -> list[Reading]:
     prompt = row.prompt(mapping["prompt"], system)
     columns = mapping.get("answers", [])
     answers = [row.answer(key) for key in columns]
-    votes = (_vote(row, columns, mapping),) if mapping.get("label") in row else ()
-    if votes and len({comparable(a) for a in answers}) < len(answers):
-        raise Reject("identical_answers", columns[-1], answers[-1][-1].content)
-    return [Reading(prompt=prompt, candidates=tuple(map(Candidate, answers)), votes=votes)]
+    labelled = row.get(mapping.get("label", "")) not in (None, "")
+    votes = (_vote(row, columns, mapping),) if labelled else ()
+    return [compared(prompt, tuple(map(Candidate, answers)), votes)]
 
 
 def _vote(row: Row, columns: list[str], mapping: dict[str, Any]) -> Vote:

@@ -2,7 +2,8 @@
 
 from workbench.formats.dialects.llamafactory import alpaca, history, tools, with_system
 from workbench.formats.dialects.ms_swift import last_answer
-from workbench.formats.row import Messages, Reading, Row, user, wrong_type
+from workbench.formats.reading import Messages, Reading, user
+from workbench.formats.row import Row, wrong_type
 from workbench.schema import Candidate
 
 LABELS = ("chosen", "rejected", "label", "kto_tag", "rejected_response", "rejected_messages", "score", "rating")
@@ -18,7 +19,7 @@ def detect(row: Row) -> bool:
 
 def read(row: Row) -> list[Reading]:
     prompt, answer = _parts(row)
-    rest = {"lang": row.lang(), "tools": tools(row), "root": _root(row)}
+    rest = {"lang": row.lang(), "tools": tools(row)}
     return [Reading(prompt=prompt, candidates=(Candidate(answer),) if answer else (), **rest)]
 
 
@@ -47,9 +48,3 @@ def _turns(values: list, key: str) -> list:
         for k in ("system", "human", "assistant")
         if k in v and k in ROUND
     ]
-
-
-def _root(row: Row) -> str | None:
-    """Only a conversation of several rounds has an identity of its own."""
-    found = row.get("conversation_id")
-    return found if isinstance(found, str) else None

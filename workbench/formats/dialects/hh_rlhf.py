@@ -3,7 +3,8 @@
 import re
 from itertools import pairwise
 
-from workbench.formats.row import Messages, Reading, Row, answered, pair, parted
+from workbench.formats.reading import Messages, Reading, answered, pair, parted
+from workbench.formats.row import Row
 from workbench.formats.strict import Reject
 from workbench.schema import Message
 

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InputError
-from workbench.formats.row import ROLES, Messages, Reading, Row, answered, pair, parted, thumb, user
+from workbench.formats.reading import Messages, Reading, answered, pair, parted, thumb, user
+from workbench.formats.row import ROLES, Row
 from workbench.formats.strict import Reject, decode
 from workbench.schema import Json, Role
 

@@ -1,7 +1,8 @@
 """D13: messages whose last turn is the answer, with a rejected answer beside them or a label."""
 
 from workbench.formats.dialects.llamafactory import tools
-from workbench.formats.row import Messages, Reading, Row, answered, pair, parted, thumb
+from workbench.formats.reading import Messages, Reading, answered, pair, parted, thumb
+from workbench.formats.row import Row
 from workbench.formats.strict import Reject
 
 MEDIA = ("images", "videos", "audios")

@@ -1,7 +1,8 @@
 """D30: two answers and the votes of three annotators: 0 is a tie, 1 and 2 name the better answer."""
 
 from workbench.formats.dialects.llamafactory import alpaca
-from workbench.formats.row import Reading, Row, Vote, comparable
+from workbench.formats.reading import Reading, Vote, compared
+from workbench.formats.row import Row
 from workbench.formats.strict import Reject
 from workbench.schema import Candidate
 
@@ -14,8 +15,6 @@ def detect(row: Row) -> bool:
 
 def read(row: Row) -> list[Reading]:
     first, second = row.answer("response1"), row.answer("response2")
-    if comparable(first) == comparable(second):
-        raise Reject("identical_answers", "response2", second[-1].content)
     models = row.text("cmp_key", "").split("_")
     sources = models if len(models) == 2 else (None, None)
     people = [key for key in row.fields if key.startswith("annotator")]
@@ -23,7 +22,7 @@ def read(row: Row) -> list[Reading]:
         Vote(kind="pair", payload={"choice": _choice(row, who), "strength": None}, annotator=who) for who in people
     )
     candidates = (Candidate(first, source=sources[0]), Candidate(second, source=sources[1]))
-    return [Reading(prompt=alpaca(row), candidates=candidates, votes=votes, origin=row.some("motivation_app"))]
+    return [compared(alpaca(row), candidates, votes, origin=row.some("motivation_app"))]
 
 
 def _choice(row: Row, key: str) -> int | str:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from workbench.formats.row import CANDIDATES, Reading, Row, user, wrong_type
+from workbench.formats.reading import Reading, user
+from workbench.formats.row import CANDIDATES, Row, wrong_type
 from workbench.formats.strict import Reject
 from workbench.schema import Candidate
 

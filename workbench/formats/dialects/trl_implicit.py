@@ -1,6 +1,7 @@
 """D03: chosen and rejected without a prompt: whole conversations, or whole texts."""
 
-from workbench.formats.row import Reading, Row, answered, pair, parted
+from workbench.formats.reading import Reading, answered, pair, parted
+from workbench.formats.row import Row
 
 ASKS = ("prompt", "instruction", "question", "input", "messages", "conversations", "context", "history", "query")
 
@@ -14,7 +15,9 @@ def read(row: Row) -> list[Reading]:
     origin = row.some("margin")
     if isinstance(row.take("chosen", str, list), str):
         row.notes.append("empty_prompt_kept")
-        return [pair((), row.answer("chosen"), row.answer("rejected"), form="text", origin=origin)]
+        chosen, rejected = row.answer("chosen"), row.answer("rejected")
+        root = "\n".join(sorted(m.content for m in chosen + rejected))  # no prompt to be grouped by
+        return [pair((), chosen, rejected, form="text", root=root, origin=origin)]
     prompt, chosen, rejected = parted(row.conversation("chosen"), row.conversation("rejected"))
     row.asked(prompt, "chosen")
     return [pair(prompt, answered(chosen, "chosen"), answered(rejected, "rejected"), origin=origin)]

@@ -1,6 +1,7 @@
 """D02: prompt, chosen, rejected; all texts, or all messages. A leading blank of a text is content."""
 
-from workbench.formats.row import Reading, Row, pair
+from workbench.formats.reading import Reading, pair
+from workbench.formats.row import Row
 
 
 def detect(row: Row) -> bool:

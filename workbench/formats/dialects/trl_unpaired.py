@@ -1,6 +1,7 @@
 """D04: prompt, completion and a boolean label (KTO); or completions and labels step by step (kept unlabelled)."""
 
-from workbench.formats.row import Reading, Row, thumb
+from workbench.formats.reading import Reading, thumb
+from workbench.formats.row import Row
 from workbench.formats.strict import Reject
 from workbench.schema import Candidate, Message
 

@@ -1,6 +1,7 @@
 """D06: a prompt, and two whole conversations (or texts) that begin with it."""
 
-from workbench.formats.row import Messages, Reading, Row, answered, pair, parted
+from workbench.formats.reading import Messages, Reading, answered, pair, parted
+from workbench.formats.row import Row
 from workbench.schema import Message
 
 
@@ -20,6 +21,7 @@ def detect(row: Row) -> bool:
 def read(row: Row) -> list[Reading]:
     origin = row.some("prompt_id", "score_chosen", "score_rejected", "source")
     tie = "score_chosen" in row and row.get("score_chosen") == row.get("score_rejected")
+    rest = {"choice": "tie" if tie else 0, "origin": origin}
     if isinstance(row.get("chosen"), str):
         asked = row.text("prompt")
         chosen, rejected = (_strip(row.text(key), asked) for key in ("chosen", "rejected"))
@@ -28,7 +30,7 @@ def read(row: Row) -> list[Reading]:
         prompt, chosen, rejected = parted(row.conversation("chosen"), row.conversation("rejected"))
         form = "chat"
     prompt = row.asked(prompt, "prompt")
-    return [pair(prompt, answered(chosen, "chosen"), answered(rejected, "rejected"), tie=tie, form=form, origin=origin)]
+    return [pair(prompt, answered(chosen, "chosen"), answered(rejected, "rejected"), form=form, **rest)]
 
 
 def _asks(conversation: list[object], prompt: object) -> bool:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from workbench.store.db import Store
 
 AT_ONCE = 500
-IMPORTED = UUID("6f2f6d6e-9d0d-5c5e-8a53-5a7d3c1b9e42")
 COLUMNS = ["key", "group_id", "form", "prompt", "candidates", "tools", "lang", "tags", "origin"]
 # Rows with a known key take the known item; the others are numbered in the order of their first appearance.
 NUMBERS = """
@@ -68,7 +67,7 @@ def announced(store: "Store", folder: Path, project: int) -> dict[str, Json]:
     }
     ids = numbers(store, payload)
     items = max(0, max(ids, default=0) - first + 1)
-    found = [j.uid.bytes for j in judgements(store, payload, ids)]
+    found = [name for name, _, _ in judgements(store, payload, ids)]
     fresh = len(set(found) - store.known)
     return payload | {
         "items": items,
@@ -118,27 +117,29 @@ def insert(store: "Store", payload: dict[str, Json], part: pa.Table, first: int)
         cur.unregister("part")
 
 
-def judgements(store: "Store", payload: dict[str, Json], ids: list[int]) -> Iterator[Judgement]:
-    """The judgements that came with a batch, in its order."""
+def judgements(
+    store: "Store", payload: dict[str, Json], ids: list[int]
+) -> Iterator[tuple[bytes, int, dict[str, Json]]]:
+    """What came with a batch, in its order: name, item, row. The name is made from what is said, by whom, of what."""
     place = 0
     with pq.ParquetFile(batch_of(store, payload)) as source:
         for part in source.iter_batches(AT_ONCE, columns=["key", "judgements"]):
             for key, found in zip(*(part.column(n).to_pylist() for n in ("key", "judgements")), strict=True):
                 for row in json.loads(found) if found and found != "[]" else ():
-                    yield judgement(payload, key, ids[place], row)
+                    said = [payload["project"], key, *(row.get(n) for n in ("annotator", "kind", "axis", "payload"))]
+                    yield hashlib.sha256(canonical(said)).digest()[:16], ids[place], row
                 place += 1
 
 
-def judgement(payload: dict[str, Json], key: str, item: int, row: dict[str, Any]) -> Judgement:
-    who, axis = row.get("annotator"), row.get("axis") or "overall"
-    said = [payload["project"], key, who, row["kind"], axis, row["payload"]]
+def judgement(payload: dict[str, Json], name: bytes, item: int, row: dict[str, Any]) -> Judgement:
+    who = row.get("annotator")
     return Judgement(
-        uid=uuid5(IMPORTED, canonical(said).decode()),
+        uid=UUID(bytes=name),
         item=item,
         annotator=f"ext:{payload['id']}:{who}" if who else f"import:{payload['id']}",
         kind=row["kind"],
         payload=row["payload"],
-        axis=axis,
+        axis=row.get("axis") or "overall",
         purpose="import",
         ms_active=row.get("ms_active"),
         reason=row.get("reason"),
@@ -147,10 +148,10 @@ def judgement(payload: dict[str, Json], key: str, item: int, row: dict[str, Any]
 
 def load_judgements(store: "Store", payload: dict[str, Json]) -> None:
     """Append the judgements of a batch that are not known yet."""
-    waiting: dict[UUID, Judgement] = {}
-    for found in judgements(store, payload, numbers(store, payload)):
-        if found.uid.bytes not in store.known:
-            waiting.setdefault(found.uid, found)
+    waiting: dict[bytes, Judgement] = {}
+    for name, item, row in judgements(store, payload, numbers(store, payload)):
+        if name not in store.known and name not in waiting:
+            waiting[name] = judgement(payload, name, item, row)
         if len(waiting) == AT_ONCE:
             store.append(*waiting.values())
             failpoint("imported_judgements")

@@ -42,6 +42,8 @@ OPEN = {
     "allow_community_extensions": False,
     "allow_persistent_secrets": False,
 }
+UIDS = """SELECT unhex(replace(uid::VARCHAR, '-', ''))
+    FROM (SELECT uid FROM judgements UNION ALL SELECT uid FROM events)"""
 READABLE = ("backups", "snapshots", "exports", "imports")
 SYSTEM = "system"
 log = logging.getLogger(__name__)
@@ -248,8 +250,7 @@ class Store:
         with self._con.cursor() as cur:
             found = reconcile(cur, self._journal)
             self.seq, self.h = found.seq, found.h
-            every = cur.execute("SELECT uid FROM judgements UNION ALL SELECT uid FROM events").fetchall()
-            self.known = {uid.bytes for (uid,) in every}
+            self.known = {name for (name,) in rows.stream(cur, UIDS)}
         if found.replayed:
             self.append(Event(uid(), SYSTEM, "reconcile", {"replayed": found.replayed, "appended": found.appended}))
 

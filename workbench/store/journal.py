@@ -40,7 +40,7 @@ class SyncError(OSError):
 def body_of(record: Record, seq: int, prev: bytes) -> bytes:
     """The bytes that are hashed, for the writer and for every later check."""
     if isinstance(record, Judgement):
-        payload = {name: plain(getattr(record, name)) for name in OWN if getattr(record, name) is not None}
+        payload = {name: plain(value) for name in OWN if (value := getattr(record, name)) is not None}
         actor = record.annotator
     else:
         payload, actor = record.payload, record.actor

@@ -16,6 +16,7 @@ START_SECONDS = 5
 LOG_SECONDS = 10
 SAMPLING = ("temperature", "top_p", "max_new_tokens", "seed")
 ACCEPT = "--accept-rejects"
+WAYS = {"--dialect": "--dialect, or say with --map which column is what"}
 Args = argparse.Namespace
 
 
@@ -51,7 +52,7 @@ def import_(acts: Acts, args: Args) -> Outcome:
     if args.dry_run:
         return Outcome(parsed, told(report))
     if needs:
-        raise InputError(f"{told(report)}; nothing is stored, go on with {needs}")
+        raise InputError(f"{told(report)}; nothing is stored, go on with {WAYS.get(needs, needs)}")
     stored = acts.do("import_confirm", **this, accept_rejects=args.accept_rejects)
     words = f"{told(report)}\nimport {stored['id']}: {stored['items']} new items, {stored['merged']} known ones"
     return Outcome({"report": report, "import": stored}, words)
@@ -240,6 +241,8 @@ def mapping(text: str | None) -> dict[str, Any] | None:
 
 def told(report: dict[str, Any]) -> str:
     """An import report in one line."""
+    if not report["dialect"]:
+        return f"{report['file']}: not a known dialect; columns: {', '.join(report['columns'])}"
     said = f"{report['file']} ({report['dialect']}): {report['lines']} lines, {report['accepted']} accepted"
     said += f", {report['items']} items, {report['judgements']} judgements"
     return said + (f", {report['rejected']} rejected ({counts(report['reasons'])})" if report["rejected"] else "")

@@ -87,8 +87,10 @@ def written_rows(n: int = 60, seed: int = 0, form: str = "chat") -> dict[str, li
         ask = turns(f"tell me about {topic}{' ' if form == 'text' else ''}")
         good, bad = answer(rng, FRIENDLY, topic), answer(rng, FORMAL, topic)
         base = {"id": f"p{i}", "group_id": f"g{i % len(TOPICS)}", "item_key": f"k{i}", "form": form, "prompt": ask}
+        base |= {"weight": 1.0, "tie": False}
         base["split"] = "test" if i % len(TOPICS) % 8 == 0 else "train"
         pairs.append(base | {"chosen": said(good), "rejected": said(bad), "strength": 2.0, "p_share": 0.9})
+        base.pop("tie")
         thumbs.append(base | {"id": f"g{i}", "completion": said(good), "label": True, "p": 1.0})
         thumbs.append(base | {"id": f"b{i}", "completion": said(bad), "label": False, "p": 0.0})
         shown.append(base | {"completion": said(good)})

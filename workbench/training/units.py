@@ -124,7 +124,7 @@ def _certainty(facts: dict[str, Any], hparams: Training, data: str) -> float:
         return 0.5
     if targets == "hard":
         return 1.0 - hparams.label_smoothing
-    if (share := facts[f"p_{targets}"]) is None:
+    if (share := facts.get(f"p_{targets}")) is None:
         raise EngineError(
             f"targets = {targets}: this snapshot has no p_{targets}; label items twice, or use targets = hard"
         )

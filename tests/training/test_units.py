@@ -1,0 +1,142 @@
+"""Snapshot rows become units: certainty, margins, partners, order, and a count of what was lost."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from workbench.errors import EngineError
+from workbench.training.data import stops
+from workbench.training.hparams import make
+from workbench.training.methods import METHODS
+from workbench.training.units import Unit, margin_scale, order, prepare, read
+
+
+@pytest.fixture
+def made(words, tmp_path):
+    tokenizer = words()
+
+    def prepared(method, rows, **values):
+        hparams = make(METHODS[method].hparams, {"units_per_step": 2} | values)
+        return prepare(method, hparams, rows, tokenizer, stops(tokenizer), limit=128, out=tmp_path)
+
+    return prepared
+
+
+def test_pairs_keep_their_split_and_order(made, rows):
+    data = made("dpo", rows(16)["pairs"])
+    assert [u.id for u in data.test] == ["p0", "p8"]
+    assert len(data.train) == 14
+    assert all(len(u.lines) == 2 and u.p == 1.0 and u.weight == 1.0 for u in data.train)
+    assert data.max_length == 64
+
+
+def test_certainty_comes_from_the_chosen_column(made, rows):
+    pairs = rows(16)["pairs"]
+    assert {u.p for u in made("dpo", pairs, label_smoothing=0.1).train} == {0.9}
+    assert {u.p for u in made("dpo", pairs, targets="share").train} == {0.9}
+    with pytest.raises(EngineError, match="no p_posterior"):
+        made("dpo", pairs, targets="posterior")
+    thumbs = rows(16)["thumbs"]
+    assert Counter(u.p for u in made("kto", thumbs).train) == {1.0: 14, 0.0: 14}
+
+
+def test_ties_are_dropped_or_pulled_together(made, rows, tmp_path):
+    pairs = rows(16)["pairs"]
+    for row in pairs[1:9]:
+        row["tie"] = True
+    assert made("dpo", pairs).dropped == {"tie": 8}
+    lost = [json.loads(line) for line in (tmp_path / "dropped.jsonl").read_text().splitlines()]
+    assert lost[0]["id"] == "p1"
+    assert lost[0]["reason"] == "tie"
+    half = made("rm", pairs, ties="half")
+    assert [(u.p, u.margin) for u in half.train if u.p == 0.5] == [(0.5, 0.0)] * 7
+
+
+def test_margins_follow_strength(made, rows):
+    pairs = rows(16)["pairs"]
+    assert {u.margin for u in made("rm", pairs, margin_map="large").train} == {2.0}
+    assert {round(u.margin, 6) for u in made("rm", pairs).train} == {0.666667}
+    for row in pairs[:10]:
+        row["strength"] = None
+    assert {u.margin for u in made("rm", pairs).train} == {0.0}
+    assert margin_scale(make(METHODS["dpo"].hparams, {}), []) == 0.0
+
+
+def test_weights_get_mean_one(made, rows):
+    pairs = rows(16)["pairs"]
+    for row in pairs[::2]:
+        row["weight"] = 3.0
+    train = made("dpo", pairs).train
+    assert sum(u.weight for u in train) == pytest.approx(len(train))
+    assert max(u.weight for u in train) / min(u.weight for u in train) == pytest.approx(3.0)
+
+
+def test_equal_answers_teach_nothing(made, rows):
+    pairs = rows(16)["pairs"]
+    pairs[1]["rejected"] = pairs[1]["chosen"]
+    assert made("dpo", pairs).dropped == {"identical_pair": 1}
+
+
+def test_too_many_lost_rows_are_refused(made, rows):
+    pairs = rows(16)["pairs"]
+    for row in pairs[1:5]:
+        row["rejected"] = row["chosen"]
+    with pytest.raises(EngineError, match=r"4 of 14 training rows cannot be used \(4 identical_pair\)"):
+        made("dpo", pairs)
+    assert len(made("dpo", pairs, allow="D06").train) == 10
+    with pytest.raises(EngineError, match="14 training rows are left, one step needs 15"):
+        made("dpo", rows(16)["pairs"], units_per_step=15)
+
+
+def test_max_length_beyond_the_model_is_refused(made, rows):
+    with pytest.raises(EngineError, match="at most 128 tokens"):
+        made("dpo", rows(16)["pairs"], max_length=500)
+
+
+def test_kto_partners_belong_to_other_prompts(made, rows):
+    data = made("kto", rows(32)["thumbs"])
+    by_answer = {u.lines[0].answer.tobytes(): u for u in data.train}
+    for unit in data.train:
+        assert unit.partner.prompt is unit.lines[0].prompt
+        assert by_answer[unit.partner.answer.tobytes()].group != unit.group
+    assert [u.partner.answer.tolist() for u in data.train] == [
+        u.partner.answer.tolist() for u in made("kto", rows(32)["thumbs"]).train
+    ]
+
+
+def test_kto_on_one_prompt_is_refused(made, rows):
+    thumbs = [r | {"group_id": "g"} for r in rows(16)["thumbs"]]
+    with pytest.raises(EngineError, match="at least two prompts"):
+        made("kto", thumbs)
+
+
+def test_imitation_of_the_prompt_is_chosen_by_name(made, rows):
+    unit = made("orpo", rows(16)["pairs"], nll_scope="sequence").train[0]
+    assert [line.first for line in unit.lines] == [1, len(unit.lines[1].prompt)]
+    assert made("sft", rows(16)["demonstrations"], loss_on="all").train[0].lines[0].first == 1
+
+
+def test_order_is_a_permutation_of_seed_and_epoch():
+    units = [Unit(str(i), "g", (), p=float(i % 3 == 0)) for i in range(50)]
+    seen = {(s, e): tuple(order(units, s, e)) for s in (0, 1) for e in (0, 1)}
+    assert len(set(seen.values())) == 4
+    assert all(sorted(line) == list(range(50)) for line in seen.values())
+    assert order(units, 0, 1) == order(units, 0, 1)
+
+
+@pytest.mark.parametrize("good", [0, 1, 7, 25, 49, 50])
+@pytest.mark.parametrize("size", [4, 16])
+def test_every_step_holds_its_share_of_both_labels(good, size):
+    units = [Unit(str(i), "g", (), p=float(i < good)) for i in range(50)]
+    line = order(units, 3, 2, balanced=True)
+    assert sorted(line) == list(range(50))
+    share = good / 50
+    for start in range(0, 50 - size, size):
+        held = sum(units[i].p for i in line[start : start + size])
+        assert int(size * share) <= held <= -int(-size * share // 1)
+
+
+def test_missing_table_names_the_way_out(tmp_path):
+    with pytest.raises(EngineError, match="has no thumbs: label some"):
+        read(tmp_path, "thumbs")

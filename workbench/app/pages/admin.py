@@ -24,7 +24,8 @@ def build(house: House, t: gr.I18n) -> None:
             role = gr.Dropdown(
                 roles, value="annotator", label=t("admin.role"), info=t("admin.role.help"), elem_id="role"
             )
-        invite = gr.Button(t("admin.invite.do"), variant="primary", elem_id="invite")
+        with gr.Row():
+            invite = parts.button(t("admin.invite.do"), first=True, elem_id="invite")
         link = gr.Textbox(
             label=t("admin.link"), info=t("admin.link.help"), visible=False, buttons=["copy"], elem_id="link"
         )
@@ -34,7 +35,8 @@ def build(house: House, t: gr.I18n) -> None:
                 who = gr.Dropdown([], label=t("admin.who"), elem_id="who")
                 new_role = gr.Dropdown(roles, label=t("admin.role"), elem_id="new-role")
                 locked = gr.Checkbox(label=t("admin.disabled"), info=t("admin.disabled.help"), elem_id="locked")
-            save = gr.Button(t("admin.save"), elem_id="save")
+            with gr.Row():
+                save = parts.button(t("admin.save"), elem_id="save")
 
     @requires(house.accounts, "admin")
     def show(request: gr.Request) -> list[Any]:

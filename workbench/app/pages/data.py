@@ -20,9 +20,9 @@ def build(house: House, t: gr.I18n) -> None:
         incoming.build(house, t, held, contents)
         gr.Markdown(t("data.here"))
         held.render()
-        with gr.Row(elem_classes="actions"):
-            freeze = gr.Button(t("data.freeze"), scale=0, min_width=200, elem_id="freeze")
-            frozen = parts.block(elem_id="frozen")
+        with gr.Row():
+            freeze = parts.button(t("data.freeze"), width=220, elem_id="freeze")
+        frozen = parts.block(elem_id="frozen")
         snapshots = let_out(house, t)
 
     @requires(house.accounts, "lead")
@@ -68,7 +68,8 @@ def let_out(house: House, t: gr.I18n) -> gr.Dropdown:
         gr.Markdown(t("data.export.help"))
         snapshot = gr.Dropdown([], label=t("data.snapshot"), elem_id="snapshot")
         terms = outgoing.terms(t, "name/dataset")
-        export = gr.Button(t("data.export.do"), elem_id="export")
+        with gr.Row():
+            export = parts.button(t("data.export.do"), elem_id="export")
         done = parts.block(elem_id="exported")
 
     @requires(house.accounts, "lead")

@@ -31,12 +31,14 @@ def build(house: House, t: gr.I18n) -> None:
     """A fresh home offers the demo; afterwards the next step of the chosen project stands on top."""
     with gr.Column(elem_id="home"):
         top = parts.block(elem_id="top", js_on_load=OPEN)
-        demo = gr.Button(t("home.demo"), variant="primary", visible=False, elem_id="demo")
+        with gr.Row():
+            demo = parts.button(t("home.demo"), width=320, first=True, visible=False, elem_id="demo")
         with gr.Accordion(t("home.own"), open=False, visible=False, elem_id="own") as own:
             name = gr.Textbox(label=t("home.name"), max_length=80, elem_id="project-name")
             asked = [(t(f"home.task.{task}"), task) for task in ("pair", "thumb")]
             tasks = gr.CheckboxGroup(asked, value=["pair", "thumb"], label=t("home.tasks"), elem_id="project-tasks")
-            create = gr.Button(t("home.create"), elem_id="project-create")
+            with gr.Row():
+                create = parts.button(t("home.create"), elem_id="project-create")
     shown = [top, demo, own]
 
     @requires(house.accounts, "annotator")
@@ -51,7 +53,7 @@ def build(house: House, t: gr.I18n) -> None:
     @requires(house.accounts, "lead")
     def start_own(request: gr.Request, title: str, wanted: list[str]) -> list[Any]:
         made = ACTIONS["project_create"](house, request.username, name=(title or "").strip(), tasks=wanted)
-        return look(house, request, made["id"])
+        return look(house, request, made["id"], go=True)
 
     quiet = {"api_visibility": "private"}
     gr.context.Context.root_block.load(show, None, shown, show_progress="hidden", **quiet)

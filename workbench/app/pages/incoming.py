@@ -39,6 +39,7 @@ class Shown(NamedTuple):
     deciding: gr.Row
     confirm: gr.Button
     rejects: gr.Button
+    details: gr.HTML
     how: gr.Accordion
 
 
@@ -54,8 +55,9 @@ def build(house: House, t: gr.I18n, held: gr.HTML, contents: Callable[[House, gr
         number, found = made["import"], made["report"]
         if found["items"] and not found["error"]:
             return [*preview(house, request, number, found), *[gr.skip()] * 3]
+        why = refused(house, request, number, found)
         ACTIONS["import_discard"](house, request.username, project=project, number=number)
-        return [*refused(words.lang_of(request), found), *[gr.Dropdown(choices=found["columns"])] * 3]
+        return [*why, *[gr.Dropdown(choices=found["columns"])] * 3]
 
     @requires(house.accounts, "lead")
     def accept(request: gr.Request, number: int, path: str | None) -> list[Any]:
@@ -97,14 +99,16 @@ def components(t: gr.I18n) -> tuple[Asked, Shown, gr.Button, gr.Button]:
                 prompt = gr.Dropdown(label=t("data.map.prompt"), elem_id="map-prompt", **look)
                 answers = gr.Dropdown(label=t("data.map.answers"), multiselect=True, elem_id="map-answers", **look)
                 label = gr.Dropdown(label=t("data.map.label"), elem_id="map-label", **look)
-        read = gr.Button(t("data.read"), variant="primary", elem_id="read")
+        with gr.Row():
+            read = parts.button(t("data.read"), first=True, elem_id="read")
     number, said = gr.Number(visible=False, precision=0), parts.block(elem_id="said")
     with gr.Row(visible=False) as deciding:
-        confirm = gr.Button("", variant="primary", elem_id="confirm")
-        discard = gr.Button(t("data.discard"), elem_id="discard")
-        rejects = gr.Button(t("data.rejects"), elem_id="rejects")
+        confirm = parts.button("", width=360, first=True, elem_id="confirm")
+        discard = parts.button(t("data.discard"), elem_id="discard")
+        rejects = parts.button(t("data.rejects"), width=260, elem_id="rejects")
+    details = parts.block(elem_id="details")
     asked = Asked(file, pasted, dialect, prompt, answers, label)
-    return asked, Shown(number, asking, said, deciding, confirm, rejects, how), read, discard
+    return asked, Shown(number, asking, said, deciding, confirm, rejects, details, how), read, discard
 
 
 def read_in(
@@ -134,25 +138,21 @@ def preview(house: House, request: gr.Request, number: int, found: dict[str, Any
     return [
         number,
         gr.Column(visible=False),
-        report.look(lang, found, rejects),
+        report.verdict(lang, found),
         gr.Row(visible=True),
         gr.Button(value=text),
         gr.Button(link=link, visible=link is not None),
+        report.details(lang, found, rejects),
         gr.skip(),
     ]
 
 
-def refused(lang: str, found: dict[str, Any]) -> list[Any]:
+def refused(house: House, request: gr.Request, number: int, found: dict[str, Any]) -> list[Any]:
     """Nothing of the file can come in: why, and the place to say how to read it."""
-    return [
-        None,
-        gr.skip(),
-        report.look(lang, found, None),
-        gr.Row(visible=False),
-        gr.skip(),
-        gr.skip(),
-        gr.Accordion(open=True),
-    ]
+    lang, rejects = words.lang_of(request), report.folder_of(house, number) / "rejects.jsonl"
+    unchanged, lines = gr.skip(), report.left_out(lang, found, rejects)
+    card = [None, unchanged, report.verdict(lang, found), gr.Row(visible=False), unchanged, unchanged, lines]
+    return [*card, gr.Accordion(open=True)]
 
 
 def settled(text: str, path: str | None) -> list[Any]:
@@ -160,7 +160,7 @@ def settled(text: str, path: str | None) -> list[Any]:
     if path:
         Path(path).unlink(missing_ok=True)
     card = [None, gr.Column(visible=True), parts.line(text), gr.Row(visible=False), gr.skip(), gr.skip()]
-    return [*card, gr.Accordion(open=False), None, ""]
+    return [*card, "", gr.Accordion(open=False), None, ""]
 
 
 def project_of(house: House, request: gr.Request) -> int:

@@ -27,11 +27,13 @@ def build(house: House, t: gr.I18n) -> None:
             forms = [(t("models.form.own"), ""), (t("models.form.merged"), "merged")]
             form = gr.Dropdown(forms, value="", label=t("models.form"), elem_id="form")
         terms = outgoing.terms(t, "name/model")
-        export = gr.Button(t("models.export.do"), variant="primary", elem_id="export")
+        with gr.Row():
+            export = parts.button(t("models.export.do"), first=True, elem_id="export")
         done = parts.block(elem_id="exported")
         with gr.Accordion(t("models.add"), open=False, elem_id="add-card"):
             source = gr.Textbox(label=t("models.source"), info=t("models.source.help"), elem_id="source")
-            add = gr.Button(t("models.add.do"), elem_id="add")
+            with gr.Row():
+                add = parts.button(t("models.add.do"), elem_id="add")
             added = parts.block(elem_id="added")
 
     @requires(house.accounts, "lead")

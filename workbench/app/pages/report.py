@@ -12,7 +12,7 @@ from workbench.app.pages import parts
 from workbench.jobs.folder import read_json
 from workbench.store import imports
 
-REJECTS = 100
+REJECTS, LONG = 100, 600
 COLUMNS = ("line", "column", "reason", "excerpt")
 
 
@@ -31,37 +31,41 @@ def undecided(house: House, project: int) -> tuple[int, dict[str, Any]] | None:
     return None
 
 
-def look(lang: str, found: Mapping[str, Any], rejects: Path | None) -> str:
-    """The report whole."""
-    text = parts.Html(parts.line(verdict(lang, found), "bad" if found["error"] or not found["items"] else ""))
-    if found["scores"] and not found["dialect"]:
-        sure = ", ".join(f"{name} {score:.0%}" for name, score in found["scores"].items())
-        text += parts.line(words.say(lang, "data.unclear", scores=sure))
-    if found["preview"]:
-        text += parts.line(words.say(lang, "data.preview"), "quiet")
-        text += "".join(row(item) for item in found["preview"])
-    return text + left_out(lang, found, rejects)
-
-
 def verdict(lang: str, found: Mapping[str, Any]) -> str:
-    if found["error"]:
-        return found["error"]
-    if found["needs"] == "--dialect":
-        return words.say(lang, "data.needs_format", file=found["file"], columns=", ".join(found["columns"]))
+    """How the file was read and how much of it can come in, or why nothing can."""
     sure = f"{found['scores'].get(found['dialect'], 1):.0%}"
-    return words.say(lang, "data.verdict" if found["items"] else "data.verdict.none", **{**found, "sure": sure})
+    if found["error"]:
+        return parts.line(found["error"], "bad")
+    if found["dialect"]:
+        return parts.line(words.say(lang, f"data.verdict{'' if found['items'] else '.none'}", sure=sure, **found))
+    columns, scores = ", ".join(found["columns"]), ", ".join(f"{k} {v:.0%}" for k, v in found["scores"].items())
+    text = words.say(lang, "data.needs_format", file=found["file"], columns=columns)
+    return parts.line(text, "bad") + (parts.line(words.say(lang, "data.unclear", scores=scores)) if scores else "")
+
+
+def details(lang: str, found: Mapping[str, Any], rejects: Path) -> str:
+    """The first items, and the lines that stay out."""
+    return (
+        parts.line(words.say(lang, "data.preview"), "quiet")
+        + "".join(row(item) for item in found["preview"])
+        + left_out(lang, found, rejects)
+    )
 
 
 def row(item: Mapping[str, Any]) -> str:
     """A prompt with its answers, as plainly as they will be labelled."""
     asked = "\n\n".join(message["content"] for message in item["prompt"])
     answers = ("\n\n".join(m["content"] for m in candidate["messages"]) for candidate in item["candidates"])
-    return parts.exhibit(asked, answers)
+    return parts.exhibit(cut(asked), map(cut, answers))
 
 
-def left_out(lang: str, found: Mapping[str, Any], rejects: Path | None) -> str:
+def cut(text: str) -> str:
+    return text if len(text) <= LONG else text[:LONG] + " …"
+
+
+def left_out(lang: str, found: Mapping[str, Any], rejects: Path) -> str:
     """Lines that will not come in, the first hundred of them."""
-    if not found["rejected"] or rejects is None:
+    if not found["rejected"]:
         return ""
     head = [words.say(lang, f"data.reject.{key}") for key in COLUMNS]
     with rejects.open(encoding="utf-8") as lines:

@@ -11,6 +11,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from workbench.formats.worker import Reader
+
 sys.path.insert(0, str(Path(__file__).parent))  # fake_hub and frozen are shared by the tests of this room
 NEAR = Path(__file__).resolve().parents[3] / "shared" / "realdata"
 JSON_COLUMNS = ("prompt", "candidates", "tools", "tags", "origin", "judgements")
@@ -49,11 +51,9 @@ def realdata() -> Path:
 
 @pytest.fixture
 def bring_in(tmp_path: Path) -> Import:
-    """Import a file, or bytes under a name, in a child as the server does."""
+    """Import a file, or bytes under a name: here, or with `child` in a process of its own as the server does."""
 
-    def run(
-        what: Path | bytes | str, name: str | None = None, *, tasks: list[str] | None = None, **config: Any
-    ) -> Imported:
+    def run(what: Path | bytes | str, name: str | None = None, *, child: bool = False, **config: Any) -> Imported:
         folder = tmp_path / f"{len(list(tmp_path.iterdir())) + 1:06d}"
         folder.mkdir()
         if not isinstance(what, Path):
@@ -61,10 +61,13 @@ def bring_in(tmp_path: Path) -> Import:
             path.write_bytes(what.encode() if isinstance(what, str) else what)
             what = path
         full = {"path": str(what), "name": name or what.name, "dialect": None, "mapping": None, "project": 1}
-        (folder / "config.json").write_text(json.dumps(full | {"tasks": tasks or ["pair", "thumb"]} | config))
-        command = [sys.executable, "-m", "workbench.formats.worker", "--job", str(folder)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
+        (folder / "config.json").write_text(json.dumps(full | {"tasks": ["pair", "thumb"]} | config))
+        if child:
+            command = [sys.executable, "-m", "workbench.formats.worker", "--job", str(folder)]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+            assert done.returncode == 0, done.stderr
+        else:
+            (folder / "report.json").write_text(json.dumps(Reader(folder).run()))
         return Imported(folder)
 
     return run

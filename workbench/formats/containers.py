@@ -26,6 +26,7 @@ CELL_CHARACTERS = 2**20
 UNPACKED_BYTES = 10 * 10**9
 RATIO = 100
 BATCH_ROWS = 64
+BATCH_VALUES = 2**22
 BOM = b"\xef\xbb\xbf"
 DELIMITERS = (",", ";", "\t")
 GZIP, ZSTD, PARQUET, ARROW = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1", b"ARROW1"
@@ -312,7 +313,7 @@ def _batches(batches: Iterator[pa.RecordBatch], name: str) -> Iterator[Line]:
     number = size = 0
     for batch in batches:
         size += batch.nbytes
-        if size > UNPACKED_BYTES or batch.nbytes > BATCH_ROWS * LINE_BYTES:
+        if size > UNPACKED_BYTES or batch.nbytes > BATCH_ROWS * LINE_BYTES or _values(batch.columns) > BATCH_VALUES:
             raise InputError(f"{name}: rows unpack to more than {LINE_BYTES} bytes each, or all to more than 10 GB")
         for row in batch.to_pylist():
             number += 1
@@ -322,6 +323,12 @@ def _batches(batches: Iterator[pa.RecordBatch], name: str) -> Iterator[Line]:
                 yield Line(number, row)
             except Reject as reject:
                 yield Line(number, reject=reject)
+
+
+def _values(arrays: list[pa.Array]) -> int:
+    """How many values these are, those inside lists and objects too: a packed bit becomes a Python object."""
+    inner = [a.flatten() if pa.types.is_struct(a.type) else [a.flatten()] for a in arrays if pa.types.is_nested(a.type)]
+    return sum(map(len, arrays)) + sum(map(_values, inner))
 
 
 def _nan_as_null(value: Any) -> Any:

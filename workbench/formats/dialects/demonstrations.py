@@ -29,7 +29,7 @@ def _parts(row: Row) -> tuple[Messages, Messages]:
         return row.asked(asked, "query"), row.answer("response")
     if "output" in row and "instruction" in row:
         return alpaca(row), row.answer("output")
-    key = next(key for key in ("conversations", "conversation", "messages") if key in row)
+    key = next((key for key in ("conversations", "conversation", "messages") if key in row), "messages")
     turns = with_system(row, row.messages(_turns(row.array(key), key), key))
     if turns and turns[-1].role == "user":
         return row.asked(turns, key), ()

@@ -5,7 +5,7 @@ from typing import Any
 
 from workbench.errors import InputError
 from workbench.formats.reading import Messages, Reading, answered, pair, parted, thumb, user
-from workbench.formats.row import ROLES, Row
+from workbench.formats.row import ROLES, Row, wrong_type
 from workbench.formats.strict import Reject, decode
 from workbench.schema import Json, Role
 
@@ -39,8 +39,10 @@ def read(row: Row) -> list[Reading]:
         prompt, answer = _asked_and_answered(row)
         return [thumb(prompt, answer, row.flag("kto_tag"), **rest)]
     if isinstance(row.get("output"), list) and "chosen" not in row:
-        prompt, (better, worse) = alpaca(row), row.array("output")
-        return [pair(prompt, row.said(better, "output"), row.said(worse, "output"), **rest)]
+        answers = row.array("output")
+        if len(answers) != 2:
+            raise wrong_type("output", answers)
+        return [pair(alpaca(row), *(row.said(answer, "output") for answer in answers), **rest)]
     prompt = (
         row.asked(with_system(row, row.conversation("conversations")), "conversations")
         if "conversations" in row

@@ -123,6 +123,25 @@ def test_data_in_and_out(anywhere: Workbench, pairs: Path, tmp_path: Path) -> No
         assert named in said.err
 
 
+def test_training_is_followed_or_left(workbench: Workbench, pairs: Path) -> None:
+    assert workbench("import", str(pairs), "--project", "tour").code == 0
+    refused = workbench("train", "dpo", "--beta", "99")
+    assert (refused.code, refused.err) == (2, "workbench: beta = '99': must be 0.001 to 50\n")
+
+    done = workbench("train", "dpo", "--max-steps", "2", "--title", "first", "--json").value
+    assert (done["run"], done["model"], done["status"]["state"]) == (1, "run-1", "done")
+    left = workbench("train", "rm", "--epochs", "20", "--detach", "--json").value
+    assert left["status"]["state"] in {"starting", "running"}
+    assert workbench("runs", "stop", "2").code == 0
+    listed = workbench("runs", "list", "--json").value["runs"]
+    assert [(run["id"], run["method"], run["title"]) for run in listed] == [(2, "rm", None), (1, "dpo", "first")]
+    assert workbench("runs", "show", "1").out.startswith("run 1 dpo: done, step 2 of 2, loss ")
+    assert workbench("runs", "show", "1", "--json").value["config"]["hparams"]["max_steps"] == 2
+    model = workbench("export", "--run", "1", "--form", "merged", "--json").value
+    assert (Path(model["folder"]) / "model.safetensors").exists()
+    assert "run-1" in workbench("models", "list").out
+
+
 def test_import_says_what_it_needs_and_makes_the_project(workbench: Workbench, pairs: Path, home: Path) -> None:
     with pairs.open("a") as out:
         out.write("not json\n" * 100)

@@ -91,7 +91,7 @@ def next_steps(house: House, request: gr.Request, project: Project, leads: bool)
     data = [(words.say(lang, "home.step.data"), "/app/data")]
     train = [(words.say(lang, "home.step.train"), "/app/train")] if counts["done"] else []
     compare = [(words.say(lang, "home.step.compare"), "/app/compare")] if runs.all(house.store, project.id) else []
-    return label + compare + train + data if counts["done"] < ENOUGH else compare + train + label + data
+    return label + data + compare + train if counts["done"] < ENOUGH else compare + train + label + data
 
 
 def listed(house: House, request: gr.Request, projects: list[Project], steps: dict[int, Steps]) -> str:

@@ -15,6 +15,7 @@ from workbench.app.roles import requires
 from workbench.app.routes.files import offer
 from workbench.errors import UsageError
 from workbench.formats.registry import DIALECTS
+from workbench.jobs.folder import read_json
 
 QUIET = {"api_visibility": "private"}
 
@@ -60,16 +61,18 @@ def build(house: House, t: gr.I18n, held: gr.HTML, contents: Callable[[House, gr
         return [*why, *[gr.Dropdown(choices=found["columns"])] * 3]
 
     @requires(house.accounts, "lead")
-    def accept(request: gr.Request, number: int, path: str | None) -> list[Any]:
+    def accept(request: gr.Request, number: int) -> list[Any]:
+        forget_source(house, number)
         values = {"project": project_of(house, request), "number": number, "accept_rejects": True}
         stored = ACTIONS["import_confirm"](house, request.username, **values)
         text = words.say(words.lang_of(request), "data.stored", **stored)
-        return [*settled(text, path), contents(house, request)]
+        return [*settled(text), contents(house, request)]
 
     @requires(house.accounts, "lead")
-    def drop(request: gr.Request, number: int, path: str | None) -> list[Any]:
+    def drop(request: gr.Request, number: int) -> list[Any]:
+        forget_source(house, number)
         ACTIONS["import_discard"](house, request.username, project=project_of(house, request), number=number)
-        return settled(words.say(words.lang_of(request), "data.discarded"), path)
+        return settled(words.say(words.lang_of(request), "data.discarded"))
 
     @requires(house.accounts, "lead")
     def recall(request: gr.Request) -> list[Any]:
@@ -80,8 +83,8 @@ def build(house: House, t: gr.I18n, held: gr.HTML, contents: Callable[[House, gr
 
     columns, source, on = asked[3:], asked[:2], {"show_progress_on": shown.said, **QUIET}
     gr.on([read.click, asked.file.upload], parse, list(asked), [*shown, *columns], **on)
-    shown.confirm.click(accept, [shown.number, asked.file], [*shown, *source, held], **on)
-    discard.click(drop, [shown.number, asked.file], [*shown, *source], **on)
+    shown.confirm.click(accept, shown.number, [*shown, *source, held], **on)
+    discard.click(drop, shown.number, [*shown, *source], **on)
     gr.context.Context.root_block.load(recall, None, list(shown), show_progress="hidden", **QUIET)
 
 
@@ -155,12 +158,17 @@ def refused(house: House, request: gr.Request, number: int, found: dict[str, Any
     return [*card, gr.Accordion(open=True)]
 
 
-def settled(text: str, path: str | None) -> list[Any]:
-    """The card as it was before, with one line about what happened; the upload is not kept."""
-    if path:
-        Path(path).unlink(missing_ok=True)
+def settled(text: str) -> list[Any]:
+    """The card as it was before, with one line about what happened."""
     card = [None, gr.Column(visible=True), parts.line(text), gr.Row(visible=False), gr.skip(), gr.skip()]
     return [*card, "", gr.Accordion(open=False), None, ""]
+
+
+def forget_source(house: House, number: int) -> None:
+    """An upload is not kept; a file that somebody named on the command line is not ours."""
+    source = Path(read_json(report.folder_of(house, number) / "config.json", {}).get("path", "/"))
+    if source.is_relative_to(house.home.resolve() / "tmp"):
+        source.unlink(missing_ok=True)
 
 
 def project_of(house: House, request: gr.Request) -> int:

@@ -21,15 +21,16 @@ QUIET = {"api_visibility": "private"}
 def build(house: House, t: gr.I18n) -> None:
     with gr.Column(elem_id="models"):
         listed = parts.block(elem_id="list")
-        gr.Markdown(t("models.export"))
-        with gr.Row():
-            run = gr.Dropdown([], label=t("models.run"), elem_id="run")
-            forms = [(t("models.form.own"), ""), (t("models.form.merged"), "merged")]
-            form = gr.Dropdown(forms, value="", label=t("models.form"), elem_id="form")
-        terms = outgoing.terms(t, "name/model")
-        with gr.Row():
-            export = parts.button(t("models.export.do"), first=True, elem_id="export")
-        done = parts.block(elem_id="exported")
+        with gr.Column(visible=False) as card:
+            gr.Markdown(t("models.export"))
+            with gr.Row():
+                run = gr.Dropdown([], label=t("models.run"), elem_id="run")
+                forms = [(t("models.form.own"), ""), (t("models.form.merged"), "merged")]
+                form = gr.Dropdown(forms, value="", label=t("models.form"), elem_id="form")
+            terms = outgoing.terms(t, "name/model")
+            with gr.Row():
+                export = parts.button(t("models.export.do"), first=True, elem_id="export")
+            done = parts.block(elem_id="exported")
         with gr.Accordion(t("models.add"), open=False, elem_id="add-card"):
             source = gr.Textbox(label=t("models.source"), info=t("models.source.help"), elem_id="source")
             with gr.Row():
@@ -44,7 +45,7 @@ def build(house: House, t: gr.I18n) -> None:
     def bring(request: gr.Request, where: str) -> list[Any]:
         made = ACTIONS["model_add"](house, request.username, source=(where or "").strip())
         text = words.say(words.lang_of(request), "models.added", **made)
-        return [parts.line(text), "", *look(house, request)[:2]]
+        return [parts.line(text), "", *look(house, request)[:3]]
 
     @requires(house.accounts, "lead")
     def write(request: gr.Request, number: int | None, kind: str, *agreed: Any) -> str:
@@ -52,9 +53,9 @@ def build(house: House, t: gr.I18n) -> None:
         values = {"run": number, "form": kind or None, **outgoing.agreed(lang, *agreed)}
         return outgoing.written(lang, ACTIONS["export_model"](house, request.username, **values))
 
-    shown = [listed, run, export, add]
+    shown = [listed, run, card, add]
     gr.context.Context.root_block.load(show, None, shown, show_progress="hidden", **QUIET)
-    gr.on([add.click, source.submit], bring, source, [added, source, *shown[:2]], show_progress_on=added, **QUIET)
+    gr.on([add.click, source.submit], bring, source, [added, source, *shown[:3]], show_progress_on=added, **QUIET)
     export.click(write, [run, form, *terms], done, show_progress_on=done, **QUIET)
 
 
@@ -69,7 +70,7 @@ def look(house: House, request: gr.Request) -> list[Any]:
     return [
         text,
         gr.Dropdown(choices=runs, value=runs[0][1] if runs else None),
-        gr.Button(interactive=bool(runs)),
+        gr.Column(visible=bool(runs)),
         gr.Button(interactive=may(house.accounts, request.username, "admin")),
     ]
 

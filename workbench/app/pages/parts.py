@@ -17,8 +17,16 @@ margin: -10px -12px; color: var(--body-text-color); font-size: 16px; line-height
 table { border-collapse: collapse; width: 100%; font-size: 15px; margin: 0; }
 th { text-align: left; font-weight: 500; color: var(--body-text-color-subdued); white-space: nowrap; }
 th, td { padding: 8px 16px; border: 0; vertical-align: top; }
-td { overflow-wrap: anywhere; min-width: 64px; font-variant-numeric: tabular-nums;
+td { overflow-wrap: break-word; max-width: 48ch; font-variant-numeric: tabular-nums;
   border-top: 1px solid var(--border-color-primary); }
+@media (width < 640px) {
+  thead { display: none; }
+  tr { display: block; padding: 8px 16px; border-top: 1px solid var(--border-color-primary); }
+  tr:first-child { border-top: 0; }
+  td { display: flex; gap: 12px; max-width: none; padding: 2px 0; border: 0; }
+  td::before { content: attr(data-head); flex: 0 0 40%; color: var(--body-text-color-subdued); }
+  td > span { overflow-wrap: anywhere; }
+}
 h3 { font-size: 16px; font-weight: 600; margin: 16px 0 4px; }
 p { margin: 4px 0; max-width: 72ch; overflow-wrap: anywhere; }
 .quiet { color: var(--body-text-color-subdued); }
@@ -80,9 +88,15 @@ def heading(text: object) -> str:
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    top = "".join(f"<th>{safe(cell)}</th>" for cell in head)
-    body = "".join(f"<tr>{''.join(f'<td>{safe(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    heads = [safe(cell) for cell in head]
+    top = "".join(f"<th>{cell}</th>" for cell in heads)
+    body = "".join(f"<tr>{''.join(map(cell, heads, row))}</tr>" for row in rows)
     return f'<div class=scroll tabindex="0"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def cell(head: str, value: object) -> str:
+    """On a phone the heading stands beside its value."""
+    return f'<td data-head="{head}"><span>{safe(value)}</span></td>'
 
 
 def exhibit(asked: str, answers: Iterable[str]) -> str:

@@ -1,0 +1,115 @@
+"""Token by token, many rows at once: each row with its own random numbers, stop ids and adapter.
+
+What a row says depends on its own prompt and seed, not on its neighbours in the batch. Leaves out text (`sampler`).
+"""
+
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from workbench.generation.request import Sampling
+
+SHRINK = 0.75  # ended rows leave the batch when fewer than this share of it goes on
+
+
+@dataclass(frozen=True)
+class Row:
+    """One answer to draw: prompt ids, the ids that end it, the seed of its random numbers, its adapter if any."""
+
+    prompt: list[int]
+    stops: frozenset[int]
+    seed: int
+    adapter: str | None = None
+
+
+@dataclass
+class Answer:
+    """Token ids so far, without the stop id."""
+
+    ids: list[int] = field(default_factory=list)
+    done: bool = False
+
+
+@torch.inference_mode()
+def decode(model: Any, rows: Sequence[Row], sampling: Sampling) -> Iterator[list[Answer]]:
+    """The answers after each step, the same list every time, until all are done."""
+    answers = [Answer() for _ in rows]
+    uniforms = _uniforms(rows, sampling.max_new_tokens).to(model.device)
+    ids, mask = _left_padded([row.prompt for row in rows], model.device)
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    cache, live = None, list(range(len(rows)))  # row i of the batch is rows[live[i]]
+    for step in range(sampling.max_new_tokens):
+        out = _forward(model, ids, mask, positions, cache, [rows[i].adapter for i in live])
+        chosen = choose(out.logits[:, -1], uniforms[live, step], sampling)
+        for i, token in zip(live, chosen.tolist(), strict=True):
+            _extend(answers[i], token, rows[i].stops, sampling.max_new_tokens)
+        yield answers
+        going = [place for place, i in enumerate(live) if not answers[i].done]
+        if not going:
+            return
+        cache, ids, positions = out.past_key_values, chosen[:, None], positions[:, -1:] + 1
+        if len(going) < SHRINK * len(live):
+            keep = torch.tensor(going, device=model.device)
+            cache.batch_select_indices(keep)
+            ids, mask, positions, live = ids[keep], mask[keep], positions[keep], [live[place] for place in going]
+        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+
+
+def choose(logits: Tensor, uniform: Tensor, sampling: Sampling) -> Tensor:
+    """One token per row.
+
+    logits   (rows, vocabulary)
+    uniform  (rows,) in [0, 1): the place on the cumulative distribution; 0.5 takes its median token
+
+    top_p keeps the fewest likeliest tokens that reach that probability together, at least one.
+    """
+    if sampling.temperature == 0:
+        return logits.argmax(-1)
+    p = torch.softmax(logits.float() / sampling.temperature, -1)
+    if sampling.top_p == 1:
+        return _inverse(p, uniform)
+    p, order = p.sort(-1, descending=True)
+    p = p.masked_fill(p.cumsum(-1) - p >= sampling.top_p, 0.0)
+    return order.gather(-1, _inverse(p, uniform)[:, None])[:, 0]
+
+
+def _inverse(p: Tensor, uniform: Tensor) -> Tensor:
+    """The first token whose cumulative probability is beyond `uniform` of the whole."""
+    total = p.cumsum(-1)
+    found = torch.searchsorted(total, (uniform * total[:, -1])[:, None], right=True)[:, 0]
+    return found.clamp(max=p.shape[-1] - 1)
+
+
+def _uniforms(rows: Sequence[Row], steps: int) -> Tensor:
+    return torch.stack([torch.rand(steps, generator=torch.Generator().manual_seed(row.seed)) for row in rows])
+
+
+def _left_padded(prompts: list[list[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    width = max(map(len, prompts))
+    ids = [[0] * (width - len(p)) + p for p in prompts]
+    mask = [[0] * (width - len(p)) + [1] * len(p) for p in prompts]
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def _forward(model: Any, ids: Tensor, mask: Tensor, positions: Tensor, cache: Any, adapters: list[str | None]) -> Any:
+    adapted = hasattr(model, "peft_config")
+    accepted = inspect.signature((model.get_base_model() if adapted else model).forward).parameters
+    extra = {"position_ids": positions, "logits_to_keep": 1}
+    extra = {name: value for name, value in extra.items() if name in accepted}
+    if adapted:
+        extra["adapter_names"] = [name or "__base__" for name in adapters]
+    return model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **extra)
+
+
+def _extend(answer: Answer, token: int, stops: frozenset[int], longest: int) -> None:
+    if answer.done:
+        return
+    if token in stops:
+        answer.done = True
+    else:
+        answer.ids.append(token)
+        answer.done = len(answer.ids) == longest

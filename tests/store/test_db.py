@@ -1,7 +1,11 @@
 """The open store: acknowledged means stored, one server per home, one uid one act."""
 
 import json
+import os
 import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +15,7 @@ import pytest
 from workbench.errors import Conflict, HomeInUse, NewerSchema, StorageUnavailable, StoreDamaged
 from workbench.schema import Event
 from workbench.store.db import Store, uid
+from workbench.store.fsck import fsck
 
 
 def test_what_was_appended_is_there_after_reopening(home: Path, vote) -> None:
@@ -35,6 +40,44 @@ def test_one_uid_is_one_act(home: Path, vote) -> None:
                 store.append(other)
             assert error.value.code == "uid_reused"
         assert store.seq == 3
+
+
+@pytest.mark.rule("R18")
+def test_fifty_equal_posts_at_once_are_one_row(home: Path, vote) -> None:
+    mine = vote()
+    with Store.open(home) as store, ThreadPoolExecutor(8) as pool:
+        numbers = {n for [n] in pool.map(lambda _: store.append(mine), range(50))}
+        assert numbers == {2}
+        assert store.seq == 2
+
+
+def test_many_threads_make_one_chain(home: Path, vote) -> None:
+    with Store.open(home) as store, ThreadPoolExecutor(8) as pool:
+        numbers = [n for [n] in pool.map(lambda n: store.append(vote(n)), range(200))]
+        assert sorted(numbers) == list(range(2, 202))
+        assert fsck(store) == []
+
+
+@pytest.mark.rule("R3")
+def test_nothing_is_answered_before_the_journal_is_synced(home: Path, vote, monkeypatch) -> None:
+    synced, sync = [], os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda file: synced.append((sync(file), os.fstat(file).st_size)))
+    with Store.open(home) as store:
+        for _ in range(5):
+            store.append(vote(), vote())
+            assert synced[-1][1] == (home / "journal" / "000001.jsonl").stat().st_size
+        assert len(synced) == 6  # the genesis, then one for each
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("point", ["before_migration_commit", "after_migration_commit", "between_commit_and_journal"])
+def test_a_killed_first_start_is_no_damage(home: Path, point: str, vote) -> None:
+    code = f"from pathlib import Path; from workbench.store.db import Store; Store.open(Path({str(home)!r}))"
+    env = os.environ | {"WORKBENCH_TESTING": "1", "WORKBENCH_FAILPOINT": point}
+    assert subprocess.run([sys.executable, "-c", code], env=env).returncode == 99
+    with Store.open(home) as store:
+        assert store.append(vote()) == [2]
+        assert fsck(store) == []
 
 
 @pytest.mark.rule("R6")

@@ -40,3 +40,11 @@ def test_too_little_room_is_told_before_anything_is_tried(home: Path, vote, monk
 def test_an_open_home_is_made_private(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     assert homes.prepare(tmp_path).stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.rule("R27")
+def test_a_network_file_system_is_named(tmp_path: Path) -> None:
+    mounts = [("/", "ext4"), (str(tmp_path), "nfs4"), (str(tmp_path / "local"), "xfs")]
+    assert homes.network(tmp_path / "home", mounts) == "nfs4"
+    assert homes.network(tmp_path / "local" / "home", mounts) is None
+    assert homes.network(Path("/elsewhere"), mounts) is None

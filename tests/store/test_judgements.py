@@ -1,5 +1,7 @@
 """What holds: the last word of each annotator, unless it was undone or superseded."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from workbench.store import items, judgements
@@ -41,3 +43,12 @@ def test_history_keeps_everything_in_order(store, project, vote) -> None:
     assert list(judgements.history(store, project.id)) == list(zip(numbers, said, strict=True))
     assert judgements.of_item(store, 1) == [(numbers[0], said[0]), (numbers[2], said[2])]
     assert judgements.of_item(store, 99) == []
+
+
+@pytest.mark.rule("R23")
+def test_a_clock_that_jumps_back_changes_no_order(store, project, vote) -> None:
+    now = datetime.now(UTC)
+    for hours, choice in ((0, 0), (-30, 1), (-60, "tie")):
+        store.append(vote(1, payload={"choice": choice, "strength": None}, ts=now + timedelta(hours=hours)))
+    assert choices(store, project) == [(1, "ann", "tie")]
+    assert [said.payload["choice"] for _, said in judgements.history(store, project.id)] == [0, 1, "tie"]

@@ -1,5 +1,8 @@
 """Snapshots: worked by hand, the same for the same labels, and never moving a group."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pyarrow.parquet as pq
@@ -258,6 +261,22 @@ def test_a_damaged_snapshot_is_refused_and_replaced(store, freeze, pair, vote, h
         snapshots.get(store, "0" * 12)
     with pytest.raises(UsageError, match="no colour"):
         freeze(colour="red")
+
+
+@pytest.mark.rule("R2")
+def test_a_killed_freeze_leaves_no_half_snapshot(store, project, pair, vote, home) -> None:
+    store.append(vote(pair()[0], **said(0)))
+    store.close()
+    code = "from workbench.store import db, snapshots; from pathlib import Path; import sys\n"
+    code += "snapshots.freeze(db.Store.open(Path(sys.argv[1])), 'lead', 1)"
+    env = os.environ | {"WORKBENCH_TESTING": "1", "WORKBENCH_FAILPOINT": "before_snapshot_rename"}
+    assert subprocess.run([sys.executable, "-c", code, str(home)], env=env).returncode == 99
+    with Store.open(home) as again:
+        assert [path.suffix for path in (home / "snapshots").iterdir()] == [".part"]
+        assert snapshots.all(again, 1) == []
+        made = snapshots.freeze(again, "lead", 1)
+        assert snapshots.get(again, made.hash) == made
+        assert [path.name for path in (home / "snapshots").iterdir()] == [made.hash]
 
 
 def test_two_projects_may_share_a_snapshot(store, freeze, project) -> None:

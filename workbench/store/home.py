@@ -1,11 +1,13 @@
 """The home folder: private, ours, with room, and locked for one process. Leaves out what lies in it."""
 
+import logging
 import os
 import secrets
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from workbench.errors import HomeInUse, HomeUnusable
@@ -14,6 +16,8 @@ from workbench.jobs.folder import read_json, write_json
 FOLDERS = ("journal", "imports", "snapshots", "runs", "models", "exports", "backups", "cache", "tmp", "logs")
 KEPT = ("quarantine", "trash")
 LEAST_FREE = 200 * 2**20
+NETWORK = ("nfs", "cifs", "smb", "fuse.sshfs", "9p", "afs", "ceph", "glusterfs", "lustre", "webdav", "davfs")
+log = logging.getLogger(__name__)
 
 
 def prepare(home: Path) -> Path:
@@ -32,7 +36,16 @@ def prepare(home: Path) -> Path:
         raise HomeUnusable(f"home {home}: {error.strerror} ({error.filename}): choose another --home") from None
     if shortage := lacking(home):
         raise HomeUnusable(shortage)
+    if kind := network(home, [(part.mountpoint, part.fstype) for part in psutil.disk_partitions(all=True)]):
+        log.warning("home %s is on a network file system (%s), where locks are unsafe: use a local disk", home, kind)
     return home
+
+
+def network(home: Path, mounts: list[tuple[str, str]]) -> str | None:
+    """The kind of file system that `home` is on when it is one of the network."""
+    around = [(len(point), kind) for point, kind in mounts if home.is_relative_to(point)]
+    kind = max(around, default=(0, ""))[1]
+    return kind if kind.startswith(NETWORK) else None
 
 
 def lacking(home: Path) -> str | None:

@@ -3,6 +3,7 @@
 import duckdb
 
 from workbench.errors import NewerSchema
+from workbench.store.failpoint import failpoint
 
 MIGRATIONS = (
     """
@@ -56,5 +57,7 @@ def migrate(con: duckdb.DuckDBPyConnection) -> None:
         con.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER, taken TIMESTAMPTZ)")
         con.execute(script)
         con.execute("INSERT INTO schema_version VALUES (?, now())", [number])
+        failpoint("before_migration_commit")
         con.execute("COMMIT")
+        failpoint("after_migration_commit")
         con.execute("CHECKPOINT")

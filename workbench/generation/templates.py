@@ -8,7 +8,8 @@ from typing import Any
 
 from workbench.errors import EngineError
 from workbench.generation.request import Prompt
-from workbench.training import data
+from workbench.training.data import Dropped, stops
+from workbench.training.data import prompt_ids as trained_ids
 
 SECONDS = 5.0
 
@@ -20,15 +21,15 @@ class Endless(BaseException):
 def stop_ids(tokenizer: Any, model: str, eos: int | Iterable[int] | None) -> frozenset[int]:
     """The ids that end an answer, the same as in training."""
     with ending(model):
-        return data.stops(tokenizer, eos).ids
+        return stops(tokenizer, eos).ids
 
 
 def prompt_ids(tokenizer: Any, model: str, prompt: Prompt) -> list[int]:
     """The ids to go on from, the same as in training."""
     try:
         with ending(model):
-            ids = data.prompt_ids(tokenizer, prompt.form, [turn.model_dump() for turn in prompt.messages])
-    except data.Dropped as reason:
+            ids = trained_ids(tokenizer, prompt.form, [turn.model_dump() for turn in prompt.messages])
+    except Dropped as reason:
         raise EngineError(f"the chat template of {model} refuses prompt {prompt.id}: {reason.args[-1]}") from None
     if not ids:
         raise EngineError(f"prompt {prompt.id} is empty: there is nothing for {model} to go on from")

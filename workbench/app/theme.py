@@ -112,6 +112,8 @@ SHAPE = {
     "button_large_text_weight": "600",
     "button_medium_text_weight": "600",
     "checkbox_label_shadow": "none",
+    "button_border_width": "1px",
+    "input_border_width": "1px",
     "input_shadow": "none",
     "input_shadow_focus": "none",
     "layout_gap": "16px",

@@ -170,7 +170,7 @@ def row(lr: float, epochs: int, warmup: float, units: int, **rest: Any) -> dict[
 
 
 def tiny(lr: float, epochs: int, units: int = 8, **rest: Any) -> dict[str, Any]:
-    return row(lr, epochs, 0.1, units, schedule="linear", max_length=256, **rest)
+    return row(lr, epochs, 0.1, units, schedule="linear", **rest)
 
 
 METHODS: dict[str, Method] = {

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
-import pandas as pd
 
 from workbench.app import words
 from workbench.app.actions import ACTIONS
 from workbench.app.acts.compare import compare_events
 from workbench.app.house import House
+from workbench.app.pages import parts
 from workbench.app.pages.train import startable
 from workbench.app.roles import requires
 
@@ -30,18 +30,21 @@ def build(house: House, t: gr.I18n) -> None:
         with gr.Row():
             first = gr.Dropdown([], label=t("compare.model_a"), elem_id="model-a")
             second = gr.Dropdown([], label=t("compare.model_b"), elem_id="model-b")
-            ask = gr.Button(t("compare.ask"), variant="primary", elem_id="ask")
+            ask = parts.button(t("compare.ask"), first=True, elem_id="ask")
     with gr.Row(equal_height=True):
         left = gr.Textbox(label=t("compare.answer_1"), lines=7, interactive=False, elem_id="left")
         right = gr.Textbox(label=t("compare.answer_2"), lines=7, interactive=False, elem_id="right")
     with gr.Row(elem_id="votes"):
-        buttons = {key: gr.Button(t(f"compare.vote.{key}"), interactive=False, elem_id=f"vote-{key}") for key in VOTES}
-    said = gr.Textbox(show_label=False, container=False, interactive=False, lines=1, elem_id="said")
+        buttons = {
+            key: gr.Button(t(f"compare.vote.{key}"), interactive=False, size="md", min_width=100, elem_id=f"vote-{key}")
+            for key in VOTES
+        }
+    said = parts.block(elem_id="said")
     asked = gr.State("")  # the comparison on screen; after a reload one asks again
-    results = gr.Dataframe(label=t("compare.results"), interactive=False, elem_id="results", buttons=[])
+    results = parts.block(elem_id="results")
     with gr.Accordion(t("compare.held_out"), open=False):
         gr.Markdown(t("compare.held_out.help"))
-        held_out = gr.Button(t("compare.held_out.start"), elem_id="held-out")
+        held_out = parts.button(t("compare.held_out.start"), elem_id="held-out")
 
     @requires(house.accounts, "lead")
     def show(request: gr.Request) -> list[Any]:
@@ -56,16 +59,16 @@ def build(house: House, t: gr.I18n) -> None:
         lang, shut = words.lang_of(request), [gr.Button(interactive=False)] * len(VOTES)
         project = house.project_of(request.username, request.cookies)
         if project is None or not (text or "").strip() or a == b:
-            yield ["", "", "", words.say(lang, "compare.needs"), *shut]
+            yield ["", "", "", parts.line(words.say(lang, "compare.needs")), *shut]
             return
         values = {"project": project.id, "prompt": text, "models": [a, b]}
         number = ACTIONS["compare_ask"](house, request.username, **values)["request"]
-        yield [number, "", "", words.say(lang, "compare.waiting"), *shut]
+        yield [number, "", "", parts.line(words.say(lang, "compare.waiting")), *shut]
         texts = ["", ""]
         for texts in compare_events(house, request.username, number):
-            yield [number, *texts, words.say(lang, "compare.writing"), *shut]
+            yield [number, *texts, parts.line(words.say(lang, "compare.writing")), *shut]
         same = texts[0] == texts[1]
-        verdict = words.say(lang, "compare.same" if same else "compare.choose")
+        verdict = parts.line(words.say(lang, "compare.same" if same else "compare.choose"))
         yield [number, *texts, verdict, *[gr.Button(interactive=not same)] * len(VOTES)]
 
     def vote_for(key: str) -> Any:
@@ -75,7 +78,7 @@ def build(house: House, t: gr.I18n) -> None:
             values = {"request": number, "choice": choice, "strength": strength}
             left_name, right_name = ACTIONS["compare_vote"](house, request.username, **values)["reveal"]
             who = words.say(words.lang_of(request), "compare.reveal", left=left_name, right=right_name)
-            return [who, table(house, request), *[gr.Button(interactive=False)] * len(VOTES)]
+            return [parts.line(who), table(house, request), *[gr.Button(interactive=False)] * len(VOTES)]
 
         return vote
 
@@ -83,7 +86,7 @@ def build(house: House, t: gr.I18n) -> None:
     def whole_set(request: gr.Request, a: str, b: str) -> str:
         project = house.project_of(request.username, request.cookies)
         made = ACTIONS["compare_set"](house, request.username, project=project and project.id, models=[a, b])
-        return words.say(words.lang_of(request), "compare.queued", **made)
+        return parts.line(words.say(words.lang_of(request), "compare.queued", **made))
 
     quiet = {"api_visibility": "private"}
     gr.context.Context.root_block.load(show, None, [first, second, results], show_progress="hidden", **quiet)
@@ -94,7 +97,7 @@ def build(house: House, t: gr.I18n) -> None:
     held_out.click(whole_set, [first, second], said, **quiet)
 
 
-def table(house: House, request: gr.Request) -> pd.DataFrame:
+def table(house: House, request: gr.Request) -> str:
     """Win rates with their intervals, one row per pair of models."""
     lang, project = words.lang_of(request), house.project_of(request.username, request.cookies)
     found = ACTIONS["compare_results"](house, request.username, project=project.id)["results"] if project else []
@@ -108,4 +111,7 @@ def table(house: House, request: gr.Request) -> pd.DataFrame:
         )
         for r in found
     ]
-    return pd.DataFrame(rows, columns=[words.say(lang, f"compare.column.{key}") for key in COLUMNS])
+    if not rows:
+        return parts.line(words.say(lang, "compare.none"), "quiet")
+    head = [words.say(lang, f"compare.column.{key}") for key in COLUMNS]
+    return parts.heading(words.say(lang, "compare.results")) + parts.table(head, rows)

@@ -8,6 +8,7 @@ import pandas as pd
 from workbench.app import words
 from workbench.app.actions import ACTIONS
 from workbench.app.house import House
+from workbench.app.pages import parts
 from workbench.app.roles import requires
 from workbench.jobs.folder import END_STATES
 from workbench.training.methods import METRICS
@@ -22,22 +23,24 @@ CHARTS = {
     "rejected": "rewards/rejected",
     "rate": "learning_rate",
 }
-PROGRESS = """<div class="progress" role="progressbar" aria-valuenow="{{value}}" aria-valuemin="0" aria-valuemax="100">
-<div class="progress-done" style="width: {{value}}%"></div></div>"""
+BAR = """<div role="progressbar" aria-valuenow="{{value}}" aria-valuemin="0" aria-valuemax="100">
+<div style="width: {{value}}%"></div></div>"""
+BAR_LOOK = """[role=progressbar] { height: 8px; border-radius: 4px; background: var(--pw-line); overflow: hidden; }
+[role=progressbar] div { height: 100%; background: var(--pw-main); transition: width .4s; }"""
 
 
 def build(house: House, t: gr.I18n) -> gr.Dropdown:
     """Returns the dropdown of runs: setting it shows that run."""
     chosen = gr.Dropdown([], label=t("train.run"), elem_id="run")
-    state = gr.Textbox(show_label=False, container=False, interactive=False, lines=2, elem_id="run-state")
-    bar = gr.HTML(value=0, html_template=PROGRESS, elem_id="run-progress")
+    state = parts.block(elem_id="run-state")
+    bar = gr.HTML(value=0, html_template=BAR, css_template=BAR_LOOK, elem_id="run-progress")
     with gr.Row():
-        stop = gr.Button(t("train.stop"), variant="stop", visible=False, elem_id="run-stop")
-        resume = gr.Button(t("train.resume"), variant="primary", visible=False, elem_id="run-resume")
+        stop = parts.button(t("train.stop"), visible=False, elem_id="run-stop")
+        resume = parts.button(t("train.resume"), first=True, visible=False, elem_id="run-resume")
     with gr.Row(elem_id="charts"):
         plots = [plot(key, t) for key in CHARTS]
     with gr.Accordion(t("train.samples"), open=False):
-        samples = gr.Dataframe(interactive=False, wrap=True, show_label=False, buttons=[], elem_id="samples")
+        samples = parts.block(elem_id="samples")
     with gr.Accordion(t("train.details"), open=False):
         config = gr.JSON(show_label=False)
         log = gr.Textbox(label=t("train.log"), lines=8, max_lines=20, interactive=False)
@@ -57,7 +60,7 @@ def build(house: House, t: gr.I18n) -> gr.Dropdown:
         if now == before:
             return [gr.skip()] * (rest + 1)
         if run is None:
-            return [now, words.say(lang, "train.no_run"), *[gr.skip()] * (rest - 1)]
+            return [now, parts.line(words.say(lang, "train.no_run")), *[gr.skip()] * (rest - 1)]
         ended, done = run["status"]["state"] in END_STATES, run["status"]["state"] == "done"
         return [
             now,
@@ -113,7 +116,7 @@ def describe(lang: str, run: dict[str, Any]) -> str:
         line += " · " + words.say(lang, "train.left", time=f"{minutes}:{seconds:02d}")
     if accuracy := held_out(run["metrics"]):
         line += " · " + words.say(lang, "train.result", value=f"{accuracy:.0%}")
-    return f"{line}\n{status['message']}" if status.get("message") else line
+    return parts.line(line) + (parts.line(status["message"], "quiet") if status.get("message") else "")
 
 
 def held_out(lines: list[dict[str, Any]]) -> float | None:
@@ -128,9 +131,9 @@ def percent(status: dict[str, Any]) -> int:
     return int(100 * (status["step"] or 0) / status["steps"]) if status.get("steps") else 0
 
 
-def answers(lang: str, samples: list[dict[str, Any]]) -> pd.DataFrame:
+def answers(lang: str, samples: list[dict[str, Any]]) -> str:
     head = [words.say(lang, f"train.sample.{key}") for key in ("step", "prompt", "answer")]
-    return pd.DataFrame([(s["step"], s["prompt"], s["text"]) for s in samples], columns=head)
+    return parts.table(head, ([s["step"], s["prompt"], s["text"]] for s in samples))
 
 
 def series(lang: str, lines: list[dict[str, Any]], metric: str) -> pd.DataFrame:

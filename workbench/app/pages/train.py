@@ -8,7 +8,7 @@ from workbench.app import words
 from workbench.app.actions import ACTIONS
 from workbench.app.acts.training import LEAST_UNITS
 from workbench.app.house import House
-from workbench.app.pages import run_view
+from workbench.app.pages import parts, run_view
 from workbench.app.roles import requires
 from workbench.training.hparams import Knob, knobs
 from workbench.training.methods import METHODS
@@ -23,15 +23,16 @@ def build(house: House, t: gr.I18n) -> None:
         with gr.Column(scale=5, min_width=320):
             titles = [(entry.title, name) for name, entry in METHODS.items()]
             method = gr.Radio(titles, value="dpo", label=t("train.method"), elem_id="method")
-            about = gr.Textbox(show_label=False, container=False, interactive=False, lines=2, elem_id="about")
+            about = parts.block(elem_id="about")
             model = gr.Dropdown([], label=t("train.model"), elem_id="model")
-            fields = {name: field(knob, t) for name, knob in FORM.items() if not knob.advanced}
-            with gr.Accordion(t("train.advanced"), open=False):
-                fields |= {name: field(knob, t) for name, knob in FORM.items() if knob.advanced}
-            ready = gr.Textbox(show_label=False, container=False, interactive=False, lines=2, elem_id="ready")
+            ready = parts.block(elem_id="ready")
             with gr.Row():
-                preset = gr.Button(t("train.preset"), elem_id="preset")
-                start = gr.Button(t("train.start"), variant="primary", interactive=False, elem_id="start")
+                start = parts.button(t("train.start"), first=True, interactive=False, elem_id="start")
+                preset = parts.button(t("train.preset"), elem_id="preset")
+            with gr.Row():
+                fields = {name: field(knob, t) for name, knob in FORM.items() if not knob.advanced}
+            with gr.Accordion(t("train.advanced"), open=False), gr.Row():
+                fields |= {name: field(knob, t) for name, knob in FORM.items() if knob.advanced}
         with gr.Column(scale=8, min_width=320):
             chosen = run_view.build(house, t)
     form = [fields[name] for name in FORM]
@@ -44,26 +45,16 @@ def build(house: House, t: gr.I18n) -> None:
         model_name = model_name if model_name in names else next(iter(names), None)
         models = gr.Dropdown(choices=names, value=model_name)
         if project is None or model_name is None:
-            return [
-                models,
-                "",
-                words.say(lang, "train.nothing"),
-                gr.Button(interactive=False),
-                *[gr.skip()] * len(FORM),
-            ]
+            nothing = parts.line(words.say(lang, "train.nothing"))
+            return [models, "", nothing, gr.Button(interactive=False), *[gr.skip()] * len(FORM)]
         plan = ACTIONS["plan"](
             house, request.username, project=project.id, method=name, model=model_name, tuning=tuning
         )
         missing = LEAST_UNITS - plan["units"]
         text = words.say(lang, f"train.ready.{plan['needs'] or 'yes'}", **plan, missing=missing)
-        about_it = words.say(lang, METHODS[name].summary)
-        return [
-            models,
-            about_it,
-            text,
-            gr.Button(interactive=plan["needs"] is None),
-            *filled(name, plan["preset"], lang),
-        ]
+        said = [parts.line(words.say(lang, METHODS[name].summary), "quiet"), parts.line(text)]
+        open_now = gr.Button(interactive=plan["needs"] is None)
+        return [models, *said, open_now, *filled(name, plan["preset"], lang)]
 
     @requires(house.accounts, "lead")
     def fresh(request: gr.Request, name: str, model_name: str | None) -> list[Any]:
@@ -113,7 +104,9 @@ def field(knob: Knob, t: gr.I18n) -> Any:
     look = {"choices": list(knob.choices)} if knob.choices else {}
     if knob.type is int:
         look["precision"] = 0
-    return component(knob)(value=knob.default, label=t(knob.name), elem_id=f"hp-{knob.name}", visible=False, **look)
+    return component(knob)(
+        value=knob.default, label=t(knob.name), elem_id=f"hp-{knob.name}", min_width=170, visible=False, **look
+    )
 
 
 def component(knob: Knob) -> type:

@@ -7,10 +7,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import settings
 
 from workbench.schema import Candidate, Item, Judgement, Message, make_item
 from workbench.store import imports, items, projects
 from workbench.store.db import Store, uid
+
+settings.register_profile("store", deadline=None)
+settings.load_profile("store")
 
 
 @pytest.fixture

@@ -92,6 +92,19 @@ def test_a_second_server_is_refused_also_through_a_link(home: Path, tmp_path: Pa
     Store.open(home).close()
 
 
+@pytest.mark.rule("R6")
+def test_a_database_open_in_another_program_is_in_use_not_damaged(home: Path) -> None:
+    Store.open(home).close()
+    code = f"import duckdb; con = duckdb.connect({str(home / 'workbench.duckdb')!r}); print(flush=True); input()"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        other.stdout.readline()
+        with pytest.raises(HomeInUse, match=f"open in another program: .*PID {other.pid}"):
+            Store.open(home)
+        other.communicate("\n")
+    Store.open(home).close()
+
+
 @pytest.mark.rule("S14")
 def test_the_home_is_private(home: Path, vote) -> None:
     with Store.open(home) as store:

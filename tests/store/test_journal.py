@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import StoreDamaged
@@ -49,6 +49,7 @@ def test_body_and_record_are_the_same_thing(record, seq, prev) -> None:
 def test_rows_give_the_body_that_was_hashed(home: Path) -> None:
     """The database between: what is read back hashes to what was written."""
 
+    @settings(max_examples=40)
     @given(st.lists(EVENTS | JUDGEMENTS, min_size=1, max_size=4, unique_by=lambda r: r.uid))
     def stored(records) -> None:
         fresh = [r for r in records if r.uid.bytes not in store.known]

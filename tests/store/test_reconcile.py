@@ -154,7 +154,7 @@ def test_a_home_put_back_in_time_is_noticed(home: Path, vote, tmp_path: Path) ->
         store.append(vote())
     for name in ("workbench.duckdb", "journal/000001.jsonl"):
         shutil.copy(tmp_path / "old" / name, home / name)
-    with pytest.raises(StoreDamaged, match="ends at 2 but was closed at 3"):
+    with pytest.raises(StoreDamaged, match="ends at number 2 but was closed at 3"):
         Store.open(home)
 
 

@@ -25,7 +25,7 @@ from workbench.jobs.folder import read_json, write_json
 from workbench.schema import Event
 from workbench.store import batches, rows
 from workbench.store.failpoint import failpoint
-from workbench.store.home import in_use, lacking, prepare, take
+from workbench.store.home import lacking, prepare, take
 from workbench.store.journal import Journal, Record, SyncError, chain, cut_torn
 from workbench.store.migrations import migrate, version_of
 from workbench.store.reconcile import reconcile
@@ -265,7 +265,7 @@ def connect(home: Path) -> duckdb.DuckDBPyConnection:
         con = duckdb.connect(path, config={**OPEN, "temp_directory": str(home / "tmp" / "duckdb")})
     except duckdb.IOException as error:
         if "Conflicting lock" in str(error):
-            raise HomeInUse(in_use(home)) from error
+            raise HomeInUse(f"{path} is open in another program: {error}") from error
         raise
     con.execute("SET allowed_directories = [?, ?, ?, ?]", [str(home / name) for name in READABLE])
     con.execute("SET enable_external_access = false")

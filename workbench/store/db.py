@@ -82,7 +82,8 @@ class Store:
         self._recall()
         if stopped and stopped["seq"] > self.seq:
             raise StoreDamaged(
-                f"{self.home} ends at {self.seq} but was closed at {stopped['seq']}: files were replaced"
+                f"{self.home} ends at number {self.seq} but was closed at {stopped['seq']}: older files were put there; "
+                "put the newer ones back, or remove clean.json to go on without them"
             )
         self._clean.unlink(missing_ok=True)
         if not self.seq:

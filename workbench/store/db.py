@@ -82,7 +82,7 @@ class Store:
         self._recall()
         if stopped and stopped["seq"] > self.seq:
             raise StoreDamaged(
-                f"{self.home} ends at number {self.seq} but was closed at {stopped['seq']}: older files were put there; "
+                f"{self.home} ends at number {self.seq} but was closed at {stopped['seq']}: older files came back; "
                 "put the newer ones back, or remove clean.json to go on without them"
             )
         self._clean.unlink(missing_ok=True)

@@ -1,30 +1,194 @@
-"""Whole runs in a real child: states, metrics, samples, the final model, and what goes wrong said clearly."""
+"""Whole runs: states, samples, the final model, errors said clearly, and resuming as if nothing had happened."""
 
+import json
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
+import torch
+from filelock import FileLock
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
+from workbench.jobs import models
 from workbench.jobs.folder import read_json
+from workbench.training.checkpoint import sha256_of
+from workbench.training.methods import METHODS
+from workbench.training.model import load_plain
+from workbench.training.worker import attempt, ended
+
+TIMES = {"examples_per_second", "tokens_per_second", "eta_s", "peak_memory_mb"}
 
 
-def train(folder, *flags):
-    """Run the worker as the server does; its status."""
-    subprocess.run(
-        [sys.executable, "-m", "workbench.training.worker", "--run", str(folder), *flags],
-        stdin=subprocess.DEVNULL,
-        stdout=(folder / "log.txt").open("ab"),
-        stderr=subprocess.STDOUT,
-        timeout=200,
-        check=False,
-    )
-    return read_json(folder / "status.json")
+@pytest.fixture(autouse=True)
+def own_signals():
+    """A run listens for SIGTERM; give the handler back."""
+    old = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, old)
+
+
+def child(folder, *flags):
+    log = (folder / "log.txt").open("ab")
+    command = [sys.executable, "-m", "workbench.training.worker", "--run", str(folder), *flags]
+    env = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+
+
+def told(folder, lines_of):
+    """Every metric line without what depends on the clock, and the hash of the final weights."""
+    lines = [{k: v for k, v in line.items() if k not in TIMES} for line in lines_of(folder / "metrics.jsonl")]
+    name = "adapter_model" if (folder / "out" / "adapter_config.json").exists() else "model"
+    return lines, sha256_of(folder / "out" / f"{name}.safetensors")
 
 
 def test_dpo_in_a_child(make_run, lines_of):
-    folder = make_run("dpo", learning_rate=3e-3, epochs=4, nll_coef=0.0)
-    status = train(folder)
+    folder = make_run("dpo", learning_rate=3e-3, epochs=2, nll_coef=0.0)
+    assert child(folder).wait(timeout=200) == 0
+    status = read_json(folder / "status.json")
     assert (status["state"], status["message"]) == ("done", None), (folder / "log.txt").read_text()
     lines = lines_of(folder / "metrics.jsonl")
     assert [line["step"] for line in lines] == list(range(status["steps"] + 1))
-    assert lines[0]["eval_loss"] == pytest.approx(0.693, abs=1e-3)
+    samples = lines_of(folder / "samples.jsonl")
+    assert {s["step"] for s in samples} == {0, status["steps"]}
+    assert all(set(s) == {"step", "prompt", "text"} and "<|im_end|>" not in s["text"] for s in samples)
+    assert samples[0]["prompt"].startswith("tell me about topic")
+    made = read_json(folder / "out" / "workbench.json")
+    assert (made["method"], made["base"], made["tuning"], made["run"]) == ("dpo", "tiny", "full", 1)
+    assert made["metrics"] == {k: v for k, v in lines[-1].items() if k != "eta_s"}
+    assert "/" not in json.dumps(made["hparams"])
+    AutoModelForCausalLM.from_pretrained(folder / "out")
+    assert AutoTokenizer.from_pretrained(folder / "out").chat_template
+    assert models.scan(folder / "out").kind == "causal"
+
+
+@pytest.mark.parametrize("method", ["rm", "kto"])
+def test_adapters_of_a_run_load_again(method, make_run, tiny):
+    folder = make_run(method, tuning="lora", max_steps=2)
+    attempt(folder, resume=False)
+    assert read_json(folder / "status.json")["state"] == "done"
+    out = folder / "out"
+    assert not (out / "README.md").exists()
+    assert models.scan(out).kind == "adapter"
+    auto = AutoModelForSequenceClassification if method == "rm" else AutoModelForCausalLM
+    from peft import PeftModel
+
+    extra = {"num_labels": 1} if method == "rm" else {}
+    PeftModel.from_pretrained(auto.from_pretrained(tiny, **extra), out)
+    weights = load_file(out / "adapter_model.safetensors")
+    assert any("score" in name for name in weights) == (method == "rm")
+    assert (folder / "samples.jsonl").read_text().count("\n") == (0 if method == "rm" else 8)
+
+
+def test_a_run_may_start_from_an_adapter(make_run):
+    first = make_run("dpo", name="000001", tuning="lora", max_steps=2)
+    attempt(first, resume=False)
+    second = make_run("cpo", name="000002", tuning="lora", max_steps=2, model=first / "out")
+    attempt(second, resume=False)
+    assert read_json(second / "status.json")["state"] == "done"
+    assert models.scan(second / "out").kind == "causal"
+
+
+def killed_and_resumed(make_run, lines_of, method, **hparams):
+    hparams = {"epochs": 12, "learning_rate": 1e-3} | hparams
+    whole = make_run(method, name="000001", **hparams)
+    attempt(whole, resume=False)
+    broken = make_run(method, name="000002", **hparams)
+    process = child(broken)
+    while not any((broken / "checkpoints").glob("step-??????")) and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    torn = read_json(broken / "status.json")
+    assert torn["state"] == "running", "the run was over before it could be killed"
+    attempt(broken, resume=True)
+    status = read_json(broken / "status.json")
+    assert (status["state"], status["attempt"]) == ("done", 2)
+    assert told(broken, lines_of) == told(whole, lines_of)
+    assert len(lines_of(broken / "samples.jsonl")) == len(lines_of(whole / "samples.jsonl"))
+
+
+@pytest.mark.rule("F05")
+def test_dpo_killed_and_resumed_is_bit_identical(make_run, lines_of):
+    killed_and_resumed(make_run, lines_of, "dpo", nll_coef=0.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tuning", ["full", "lora"])
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_killed_and_resumed_is_bit_identical(make_run, lines_of, method, tuning):
+    killed_and_resumed(make_run, lines_of, method, tuning=tuning)
+
+
+def test_resuming_without_a_checkpoint_starts_over(make_run, lines_of):
+    folder = make_run("sft", max_steps=2)
+    (folder / "metrics.jsonl").write_text('{"step": 0}\n{"step": 1}\n{"step": 2')
+    (folder / "samples.jsonl").write_text('{"step": 0}\n')
+    attempt(folder, resume=True)
+    assert [line["step"] for line in lines_of(folder / "metrics.jsonl")] == [0, 1, 2]
+    assert len(lines_of(folder / "samples.jsonl")) == 8
+
+
+def test_unusable_rows_end_the_run_with_their_reasons(make_run, rows, snapshot_of, tmp_path):
+    tables = rows(40)
+    for row in tables["pairs"][:12]:
+        row["rejected"] = row["chosen"]
+    folder = make_run("dpo", rows=snapshot_of(tmp_path / "bad", tables))
+    attempt(folder, resume=False)
+    status = read_json(folder / "status.json")
+    assert status["state"] == "failed"
+    assert "10 of 35 training rows cannot be used (10 identical_pair)" in status["message"]
+    assert len((folder / "dropped.jsonl").read_text().splitlines()) == 12
+
+
+def test_numbers_that_are_not_finite_end_as_diverged(make_run, tiny, tmp_path):
+    broken = tmp_path / "broken"
+    model = load_plain(tiny, "causal", torch.float32)
+    with torch.no_grad():
+        model.model.norm.weight[0] = float("nan")
+    model.save_pretrained(broken)
+    AutoTokenizer.from_pretrained(tiny).save_pretrained(broken)
+    folder = make_run("rm", model=broken)
+    attempt(folder, resume=False)
+    status = read_json(folder / "status.json")
+    assert status["state"] == "diverged"
+    assert "step 1: loss nan" in status["message"]
+    assert "lower learning_rate" in status["message"]
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (torch.OutOfMemoryError("x"), "out_of_memory"),
+        (MemoryError(), "out_of_memory"),
+        (OSError(28, "No space left on device"), "disk_full"),
+        (OSError(5, "Input/output error"), "failed"),
+        (KeyError("x"), "failed"),
+    ],
+)
+def test_errors_have_a_state_and_a_sentence(error, state):
+    assert ended(error)[0] == state
+    assert ended(error)[1]
+
+
+def test_a_run_folder_has_one_owner(make_run):
+    folder = make_run("dpo")
+    with FileLock(folder / "run.lock"):
+        process = child(folder)
+        assert process.wait(timeout=200) == 1
+    assert "in use by another process" in (folder / "log.txt").read_text()
+    assert not (folder / "status.json").exists()
+
+
+def test_a_chat_without_a_template_gets_one_that_stays(make_run, words, llama, tmp_path):
+    model, tokenizer = tmp_path / "plain", words(None)
+    llama(len(tokenizer)).save_pretrained(model)
+    tokenizer.save_pretrained(model)
+    folder = make_run("sft", model=model, max_steps=1)
+    attempt(folder, resume=False)
+    assert read_json(folder / "status.json")["state"] == "done"
+    assert "role" in AutoTokenizer.from_pretrained(folder / "out").chat_template

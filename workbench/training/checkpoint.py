@@ -41,7 +41,7 @@ def save(root: Path, step: int, model: nn.Module, optimizer: Optimizer, state: d
         save_file(weights, part / "weights.safetensors")
         save_file(_moments(model, optimizer), part / "optimizer.safetensors")
         (part / "state.json").write_text(json.dumps(state))
-        files = {p.name: {"size": p.stat().st_size, "sha256": _sha256(p)} for p in sorted(part.iterdir())}
+        files = {p.name: {"size": p.stat().st_size, "sha256": sha256_of(p)} for p in sorted(part.iterdir())}
         (part / "manifest.json").write_text(json.dumps({"files": files, "versions": VERSIONS, "finite": True}))
         for path in (*part.iterdir(), part):
             _sync(path)
@@ -97,14 +97,14 @@ def _whole(path: Path) -> bool:
     try:
         files = read_json(path / "manifest.json")["files"]
         return all(
-            (path / name).stat().st_size == fact["size"] and _sha256(path / name) == fact["sha256"]
+            (path / name).stat().st_size == fact["size"] and sha256_of(path / name) == fact["sha256"]
             for name, fact in files.items()
         )
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     with path.open("rb") as source:
         return hashlib.file_digest(source, "sha256").hexdigest()
 

@@ -5,7 +5,6 @@ Leaves out the upload (`formats.push`).
 """
 
 import argparse
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -15,7 +14,9 @@ import torch
 from transformers import AutoConfig
 
 from workbench.errors import ModelError, UsageError, WorkbenchError
+from workbench.formats.cards import model_card
 from workbench.jobs.folder import read_json, write_json
+from workbench.training.checkpoint import sha256_of
 from workbench.training.data import Stops
 from workbench.training.hparams import RunConfig
 from workbench.training.model import Kind, Policy, base_of, load_plain, tokenizer_of
@@ -30,7 +31,6 @@ TEXTS = (
     "The quick brown fox jumps over the lazy dog.",
     "🙂 ok",
 )
-NEVER = ("README.md", "training_args.bin")
 CLOSE = {torch.float32: 1e-4}
 
 
@@ -40,6 +40,7 @@ def save_trained(policy: Policy, config: RunConfig, stop: Stops, out: Path, metr
     start = Path(config.model_path)
     if policy.adapted and base_of(start) is None:
         policy.model.save_pretrained(part)
+        (part / "README.md").unlink()
     else:
         model = policy.model.merge_and_unload() if policy.adapted else policy.model
         _save_whole(model, part, dtype_of(start), stop)
@@ -52,22 +53,30 @@ def export(run: Path, out: Path, form: str, license: str | None) -> dict[str, An
     if not (source / "workbench.json").exists():
         raise UsageError(f"run {config.run} has no finished model yet")
     part = _fresh(out.with_suffix(".part"))
-    kind: Kind = "reward" if config.method == "rm" else "causal"
     base = base_of(source)
+    made = read_json(source / "workbench.json") | {"form": form, "license": license}
+    made |= {"base_model": (_hub(base or Path(config.model_path)) or {}).get("id")}
     if form == "adapter":
         _copy_adapter(source, part, base, config)
-        shown = source
     else:
-        model = load_plain(source, kind, torch.float32)
-        _save_whole(model, part, dtype_of(base or source), None)
-        shown = part
-    difference = compare(load_plain(source, kind, torch.float32), load_plain(shown, kind, dtype_of(shown)), source)
-    if difference > (limit := CLOSE.get(dtype_of(base or source), 2e-2)):
-        raise ModelError(f"the exported model differs from the trained one by {difference:.2g} (at most {limit:g})")
-    made = read_json(source / "workbench.json") | {"form": form, "license": license, "reload_difference": difference}
+        made["reload_difference"] = _merge(source, part, config)
     _card(part, made, license)
     _finish(part, out, tokenizer_of(source), made)
-    return {"folder": str(out), "form": form, "difference": difference}
+    return {"folder": str(out), "form": form}
+
+
+def _merge(source: Path, part: Path, config: RunConfig) -> float:
+    """Whole weights, merged in float32, stored in the precision of the base; how far they are from the trained ones."""
+    kind: Kind = "reward" if config.method == "rm" else "causal"
+    dtype = dtype_of(source)
+    _save_whole(load_plain(source, kind, torch.float32), part, dtype, None)
+    reloaded = load_plain(part, kind, torch.float32)
+    difference = compare(load_plain(source, kind, torch.float32), reloaded, source)
+    if difference > (limit := CLOSE.get(dtype, 2e-2)):
+        raise ModelError(f"the exported model differs from the trained one by {difference:.2g} (at most {limit:g})")
+    if kind == "causal":
+        reloaded.generate(torch.tensor([tokenizer_of(source)(TEXTS[0])["input_ids"]]), max_new_tokens=2)
+    return difference
 
 
 def facts(config: RunConfig) -> dict[str, Any]:
@@ -111,7 +120,7 @@ def _save_whole(model: Any, part: Path, dtype: torch.dtype, stop: Stops | None) 
 def _copy_adapter(source: Path, part: Path, base: Path | None, config: RunConfig) -> None:
     if base is None:
         raise UsageError(f"run {config.run} trained all weights, there is no adapter: export the merged form")
-    hub = read_json(base / "workbench.json", {}).get("hub")
+    hub = _hub(base)
     if not hub:
         raise UsageError(
             f"the adapter of run {config.run} belongs to {config.model}, which has no address on the Hub: "
@@ -123,9 +132,12 @@ def _copy_adapter(source: Path, part: Path, base: Path | None, config: RunConfig
     (part / "adapter_config.json").write_text(json.dumps(adapter, indent=1))
 
 
-def _card(part: Path, made: dict[str, Any], license: str | None) -> None:
-    from workbench.formats.cards import model_card
+def _hub(base: Path) -> dict[str, Any] | None:
+    """Where a model was fetched from: {"id", "commit"}."""
+    return read_json(base / "workbench.json", {}).get("hub")
 
+
+def _card(part: Path, made: dict[str, Any], license: str | None) -> None:
     (part / "README.md").write_text(model_card(made, license=license))
 
 
@@ -138,7 +150,7 @@ def _fresh(folder: Path) -> Path:
 def _finish(part: Path, out: Path, tokenizer: Any, made: dict[str, Any]) -> None:
     """Tokenizer, hashes of all files, then the name that says it is whole."""
     tokenizer.save_pretrained(part)
-    files = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(part.iterdir())}
+    files = {p.name: sha256_of(p) for p in sorted(part.iterdir())}
     write_json(part / "workbench.json", made | {"files": files})
     shutil.rmtree(out, ignore_errors=True)
     part.rename(out)

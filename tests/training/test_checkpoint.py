@@ -1,0 +1,103 @@
+"""A checkpoint is whole or it is not there; what is put back is exactly what was saved."""
+
+import json
+
+import pytest
+import torch
+
+from workbench.errors import EngineError
+from workbench.training import checkpoint
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
+    model[0].bias.requires_grad = False
+    return model
+
+
+def stepped(model):
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.1, fused=True)
+    for _ in range(3):
+        model(torch.ones(2, 3)).square().sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return optimizer
+
+
+def test_restoring_gives_the_same_next_step(net, tmp_path):
+    optimizer = stepped(net)
+    path = checkpoint.save(tmp_path, 3, net, optimizer, {"step": 3})
+    other = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
+    other.load_state_dict(net.state_dict())
+    other[0].bias.requires_grad = False
+    fresh = torch.optim.AdamW([p for p in other.parameters() if p.requires_grad], lr=0.1, fused=True)
+    with torch.no_grad():
+        other[1].weight.zero_()
+    assert checkpoint.restore(path, other, fresh) == {"step": 3}
+    for model, opt in ((net, optimizer), (other, fresh)):
+        model(torch.ones(2, 3)).square().sum().backward()
+        opt.step()
+    for a, b in zip(net.parameters(), other.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_only_trained_weights_are_kept(net, tmp_path):
+    path = checkpoint.save(tmp_path, 3, net, stepped(net), {})
+    assert set(json.loads((path / "manifest.json").read_text())["files"]) == {
+        "weights.safetensors",
+        "optimizer.safetensors",
+        "state.json",
+    }
+    assert "0.bias" not in checkpoint.trained(net)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "missing", "no_manifest", "part"])
+def test_damaged_checkpoints_are_passed_over(net, tmp_path, damage, capsys):
+    optimizer = stepped(net)
+    good = checkpoint.save(tmp_path, 10, net, optimizer, {})
+    bad = checkpoint.save(tmp_path, 20, net, optimizer, {})
+    weights = bad / "weights.safetensors"
+    data = weights.read_bytes()
+    if damage == "cut":
+        weights.write_bytes(data[:-1])
+    elif damage == "flip":
+        weights.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    elif damage == "missing":
+        weights.unlink()
+    elif damage == "no_manifest":
+        (bad / "manifest.json").unlink()
+    else:
+        bad.rename(tmp_path / "step-000020.part")
+    assert checkpoint.newest(tmp_path) == good
+    assert ("step-000020 does not match" in capsys.readouterr().out) == (damage != "part")
+
+
+def test_nothing_to_resume_from(tmp_path):
+    assert checkpoint.newest(tmp_path / "none") is None
+
+
+def test_weights_that_are_not_finite_are_not_saved(net, tmp_path):
+    optimizer = stepped(net)
+    with torch.no_grad():
+        net[1].weight[0, 0] = float("inf")
+    with pytest.raises(EngineError, match="not finite"):
+        checkpoint.save(tmp_path, 4, net, optimizer, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_model_is_refused(net, tmp_path):
+    optimizer = stepped(net)
+    path = checkpoint.save(tmp_path, 3, net, optimizer, {})
+    net[0].bias.requires_grad = True
+    with pytest.raises(EngineError, match="another model or tuning"):
+        checkpoint.restore(path, net, optimizer)
+
+
+def test_the_last_two_and_the_best_are_kept(net, tmp_path):
+    optimizer = stepped(net)
+    for step in (10, 20, 30, 40):
+        checkpoint.save(tmp_path, step, net, optimizer, {})
+    checkpoint.prune(tmp_path, best=10)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-000010", "step-000030", "step-000040"]

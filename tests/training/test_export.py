@@ -1,0 +1,108 @@
+"""An export is loaded again before it gets its name; it carries no local path and no pickle."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from workbench.errors import UsageError
+from workbench.jobs.folder import read_json, write_json
+from workbench.training import export as exporting
+from workbench.training.export import compare, dtype_of, export
+from workbench.training.model import load_plain
+from workbench.training.worker import attempt
+
+
+@pytest.fixture
+def run(make_run):
+    def made(method, **hparams):
+        folder = make_run(method, max_steps=2, learning_rate=1e-2, **hparams)
+        attempt(folder, resume=False)
+        assert read_json(folder / "status.json")["state"] == "done"
+        return folder
+
+    return made
+
+
+def words_of(folder):
+    return "".join(p.read_text() for p in folder.iterdir() if p.suffix in (".json", ".md", ".jinja"))
+
+
+@pytest.mark.parametrize("tuning", ["full", "lora"])
+def test_merged(run, tmp_path, tuning):
+    folder, out = run("dpo", tuning=tuning), tmp_path / "exported"
+    out.mkdir()
+    (out / "old").write_text("an older export is replaced")
+    assert export(folder, out, "merged", "mit") == {"folder": str(out), "form": "merged"}
+    names = {p.name for p in out.iterdir()}
+    assert {"model.safetensors", "config.json", "tokenizer.json", "README.md", "workbench.json"} <= names
+    assert not names & {"old", "adapter_config.json", "training_args.bin"}
+    assert "license: mit" in (out / "README.md").read_text()
+    assert str(tmp_path) not in words_of(out)
+    trained = load_plain(folder / "out", "causal", torch.float32)
+    assert compare(trained, AutoModelForCausalLM.from_pretrained(out), folder / "out") <= 1e-4
+    assert AutoTokenizer.from_pretrained(out).chat_template
+    made = read_json(out / "workbench.json")
+    assert set(made["files"]) == names - {"workbench.json"}
+
+
+def test_reward_model_merged(run, tmp_path):
+    out = tmp_path / "exported"
+    export(run("rm", tuning="lora"), out, "merged", None)
+    assert read_json(out / "config.json")["architectures"] == ["LlamaForSequenceClassification"]
+    assert load_plain(out, "reward", torch.float32).score.weight.shape == (1, 32)
+
+
+def test_adapter_needs_a_base_on_the_hub(run, tmp_path, tiny):
+    folder, out = run("dpo", tuning="lora"), tmp_path / "exported"
+    with pytest.raises(UsageError, match="has no address on the Hub: export the merged form"):
+        export(folder, out, "adapter", None)
+    write_json(tiny / "workbench.json", {"hub": {"id": "some/base", "commit": "abc"}})
+    try:
+        export(folder, out, "adapter", None)
+    finally:
+        (tiny / "workbench.json").unlink()
+    adapter = read_json(out / "adapter_config.json")
+    assert (adapter["base_model_name_or_path"], adapter["revision"]) == ("some/base", "abc")
+    assert "base_model: some/base" in (out / "README.md").read_text()
+    assert str(tmp_path) not in words_of(out)
+    assert (out / "adapter_model.safetensors").exists()
+
+
+def test_adapter_of_a_full_run_is_refused(run, tmp_path):
+    with pytest.raises(UsageError, match="trained all weights, there is no adapter"):
+        export(run("sft"), tmp_path / "x", "adapter", None)
+
+
+def test_unfinished_runs_have_nothing_to_export(make_run, tmp_path):
+    with pytest.raises(UsageError, match="no finished model yet"):
+        export(make_run("dpo"), tmp_path / "x", "merged", None)
+
+
+def test_a_merge_that_differs_is_not_offered(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "compare", lambda *_: 0.5)
+    with pytest.raises(exporting.ModelError, match=r"differs from the trained one by 0\.5"):
+        export(run("dpo"), tmp_path / "x", "merged", None)
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_precision_of_the_base_is_kept(run, tiny, make_run, tmp_path):
+    half = tmp_path / "half"
+    load_plain(tiny, "causal", torch.bfloat16).save_pretrained(half)
+    AutoTokenizer.from_pretrained(tiny).save_pretrained(half)
+    folder = make_run("dpo", name="000009", model=half, max_steps=2)
+    attempt(folder, resume=False)
+    assert dtype_of(folder / "out") == torch.bfloat16
+    assert (folder / "out" / "model.safetensors").stat().st_size < (tiny / "model.safetensors").stat().st_size * 0.6
+
+
+def test_child_answers_with_a_result(run, tmp_path):
+    folder, job = run("dpo"), tmp_path / "job"
+    job.mkdir()
+    config = {"run": str(folder), "out": str(tmp_path / "exported"), "form": "adapter", "license": None}
+    write_json(job / "config.json", config)
+    subprocess.run([sys.executable, "-m", "workbench.training.export", "--job", str(job)], check=True, timeout=200)
+    assert "there is no adapter" in json.loads((job / "result.json").read_text())["error"]

@@ -1,0 +1,143 @@
+"""Lines through a model: padding changes nothing, adapters switch off exactly, start adapters are merged."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from transformers import GPT2Config, Qwen2Config
+from transformers.models.auto import AutoModelForCausalLM
+
+from workbench.errors import ModelError
+from workbench.training.data import Line
+from workbench.training.hparams import make
+from workbench.training.methods import DPO, RM
+from workbench.training.model import Policy, length_limit, load, load_plain, micro_batches
+
+LORA, FULL = make(DPO, {"tuning": "lora"}), make(DPO, {"tuning": "full"})
+
+
+def lines(n=5, vocabulary=50, seed=0, whole=False):
+    rng = np.random.default_rng(seed)
+    draw = lambda low, high: rng.integers(4, vocabulary, rng.integers(low, high), dtype=np.int32)  # noqa: E731
+    return [Line.of(draw(1, 9), draw(1, 12), whole=whole) for _ in range(n)]
+
+
+def separately(model, line):
+    """The sum of answer log-probs from the model's own logits, alone in its batch."""
+    ids = torch.tensor(np.concatenate([line.prompt, line.answer]), dtype=torch.long)[None]
+    logp = model(ids, use_cache=False).logits[0, :-1].float().log_softmax(-1).gather(1, ids[0, 1:, None])[:, 0]
+    return logp[len(line.prompt) - 1 :].sum(), logp[line.first - 1 :].sum()
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "qwen2"])
+@pytest.mark.parametrize("whole", [False, True])
+def test_padded_lines_equal_separate_sequences(llama, words, family, whole):
+    torch.manual_seed(0)
+    small = {"vocab_size": 60, "pad_token_id": 0, "bos_token_id": None, "eos_token_id": 3}
+    model = {
+        "llama": lambda: llama(60),
+        "gpt2": lambda: AutoModelForCausalLM.from_config(
+            GPT2Config(n_embd=32, n_layer=2, n_head=4, n_positions=64, **small)
+        ),
+        "qwen2": lambda: AutoModelForCausalLM.from_config(
+            Qwen2Config(
+                hidden_size=32,
+                intermediate_size=64,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                num_key_value_heads=2,
+                **small,
+            )
+        ),
+    }[family]()
+    policy, given = Policy(model, words(), "causal", torch.float32), lines(whole=whole)
+    scored = policy(given)
+    for i, line in enumerate(given):
+        answer, targets = separately(model, line)
+        torch.testing.assert_close(scored.answers.total[i], answer, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(scored.targets.total[i], targets, atol=1e-5, rtol=1e-5)
+    assert scored.answers.tokens.tolist() == [len(line.answer) for line in given]
+    assert scored.targets.tokens.tolist() == [line.targets for line in given]
+    assert scored[1:3].answers.total.tolist() == scored.answers.total[1:3].tolist()
+
+
+def test_scores_are_read_at_the_last_token(tiny):
+    policy = load(tiny, "reward", make(RM, {"tuning": "full"}))
+    given = lines()
+    scores = policy(given)
+    for i, line in enumerate(given):
+        ids = torch.tensor(np.concatenate([line.prompt, line.answer]), dtype=torch.long)[None]
+        torch.testing.assert_close(scores[i], policy.model(ids, use_cache=False).logits[0, 0], atol=1e-5, rtol=1e-5)
+    again = load(tiny, "reward", make(RM, {"tuning": "full"}))
+    torch.testing.assert_close(again.model.score.weight, policy.model.score.weight)
+    assert policy.model.score.weight.std().item() == pytest.approx(33**-0.5, rel=0.4)
+
+
+def test_adapters_off_is_the_base_bit_for_bit(tiny):
+    policy, plain, given = load(tiny, "causal", LORA), load(tiny, "causal", FULL), lines()
+    assert policy.adapted
+    for name, parameter in policy.model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter)
+    with policy.untouched():
+        assert torch.equal(policy(given).answers.total, plain(given).answers.total)
+    assert not torch.allclose(policy(given).answers.total, plain(given).answers.total)
+    trained = [n for n, p in policy.model.named_parameters() if p.requires_grad]
+    assert len(trained) == 2 * 7 * 2  # A and B of seven linear layers in two blocks
+    assert not any("lm_head" in n or "embed" in n for n in trained)
+
+
+def test_reward_adapters_train_the_head_whole(tiny):
+    policy = load(tiny, "reward", make(RM, {"tuning": "lora"}))
+    trained = [n for n, p in policy.model.named_parameters() if p.requires_grad]
+    assert [n for n in trained if "score" in n] == ["base_model.model.score.modules_to_save.default.weight"]
+    assert not any("lora" in n and "score" in n for n in trained)
+    policy(lines()).sum().backward()
+
+
+def test_a_start_adapter_is_merged_first(tiny, tmp_path):
+    first, given = load(tiny, "causal", LORA), lines()
+    for name, parameter in first.model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    first.model.save_pretrained(tmp_path)
+    first.tokenizer.save_pretrained(tmp_path)
+    second = load(tmp_path, "causal", LORA)
+    with second.untouched():
+        torch.testing.assert_close(second(given).answers.total, first(given).answers.total, atol=1e-4, rtol=1e-5)
+    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "/nowhere"}')
+    with pytest.raises(ModelError, match="belongs to /nowhere, which is not here"):
+        load(tmp_path, "causal", LORA)
+
+
+def test_a_broken_folder_is_named(tmp_path):
+    with pytest.raises(ModelError, match=str(tmp_path)):
+        load_plain(tmp_path, "causal", torch.float32)
+
+
+def test_the_model_s_limit(tiny):
+    assert length_limit(load(tiny, "causal", FULL)) == 128
+
+
+def test_no_dropout_ever(words):
+    config = GPT2Config(n_embd=32, n_layer=1, n_head=2, vocab_size=60, n_positions=64)
+    policy = Policy(AutoModelForCausalLM.from_config(config), words(), "causal", torch.float32)
+    assert torch.equal(policy(lines()).answers.total, policy(lines()).answers.total)
+
+
+@pytest.mark.parametrize("budget", [1, 30, 60, 10_000])
+def test_micro_batches_hold_every_group_once_within_the_budget(budget):
+    given = lines(20)
+    groups = [given[i : i + 2] for i in range(0, 20, 2)]
+    parts = list(micro_batches(groups, budget))
+    assert sorted(i for part in parts for i in part) == list(range(10))
+    for part in parts:
+        padded = 2 * len(part) * max(len(line) for i in part for line in groups[i])
+        assert padded <= budget or len(part) == 1
+    assert (len(parts) == 1) == (budget == 10_000)
+
+
+def test_a_line_is_immutable():
+    line = lines(1)[0]
+    assert replace(line, first=1).targets == len(line) - 1

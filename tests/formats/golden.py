@@ -169,4 +169,283 @@ GOLDEN: dict[str, list[tuple[dict[str, Any], tuple[list[str], list[str]], list[A
         ({"turns": ["2 + 2?", "And 3 + 3?"], "question_id": 1}, (["2 + 2?"], []), []),
         ({"prompt": "2 + 2?"}, (["2 + 2?"], []), []),
     ],
+    "ultrafeedback_raw": [
+        (
+            {
+                "instruction": "2 + 2?",
+                "completions": [
+                    {"model": "m1", "response": "4.", "overall_score": 8.0},
+                    {"model": "m2", "response": "5.", "overall_score": "N/A"},
+                ],
+            },
+            SUM,
+            [8.0],
+        ),
+    ],
+    "shp": [
+        (
+            {
+                "history": "2 + 2?",
+                "human_ref_A": "4.",
+                "human_ref_B": "5.",
+                "labels": 1,
+                "score_A": 40,
+                "score_B": 10,
+                "score_ratio": 4.0,
+                "domain": "x",
+            },
+            SUM,
+            [0],
+        ),
+        ({"history": "2 + 2?", "human_ref_A": "4.", "human_ref_B": "5.", "labels": 0, "score_ratio": 1.0}, SUM, [1]),
+    ],
+    "summarize_comparisons": [
+        (
+            {
+                "info": {"id": "t3", "title": "Job", "post": "I got a job."},
+                "summaries": [{"text": " Got a job.", "policy": "p1"}, {"text": " Rain.", "policy": "p2"}],
+                "choice": 0,
+                "worker": "w1",
+                "extra": {"confidence": 2},
+            },
+            (["I got a job."], [" Got a job.", " Rain."]),
+            [0],
+        ),
+    ],
+    "webgpt": [
+        (
+            {"question": {"full_text": "2 + 2?"}, "answer_0": "4.", "score_0": 0.5, "answer_1": "5.", "score_1": -0.5},
+            SUM,
+            [0],
+        ),
+        (
+            {"question": {"full_text": "2 + 2?"}, "answer_0": "4.", "score_0": 0.0, "answer_1": "5.", "score_1": 0.0},
+            SUM,
+            ["tie"],
+        ),
+    ],
+    "openai_dpo": [
+        ({"input": {"messages": [U], "tools": []}, "preferred_output": [A], "non_preferred_output": [B]}, SUM, [0])
+    ],
+    "axolotl": [
+        (
+            {"system": "Be brief.", "question": "2 + 2?", "chosen": "4.", "rejected": "5."},
+            (["Be brief.", "2 + 2?"], ["4.", "5."]),
+            [0],
+        ),
+        ({"instruction": "2 + 2?", "chosen_response": "4.", "rejected_response": "5."}, SUM, [0]),
+        ({"input": "2 + 2?", "chosen": "4.", "rejected": "5."}, SUM, [0]),
+        ({"messages": [U], "chosen": A, "rejected": B}, SUM, [0]),
+    ],
+    "argilla2": [
+        (
+            {
+                "id": "r1",
+                "_server_id": "s1",
+                "prompt": "2 + 2?",
+                "response1": "4.",
+                "response2": "5.",
+                "preference.responses": ["response2", "response1", "response1"],
+                "preference.responses.users": ["u1", "u2", "u3"],
+                "preference.responses.status": ["submitted", "draft", "submitted"],
+                "preference.suggestion": ["response1", "response2"],
+            },
+            SUM,
+            [1, 0, 0],
+        ),
+        (
+            {
+                "prompt": "2 + 2?",
+                "response1": "4.",
+                "response2": "5.",
+                "response3": "6.",
+                "order.responses": [
+                    [
+                        {"value": "response1", "rank": 1},
+                        {"value": "response2", "rank": 2},
+                        {"value": "response3", "rank": 2},
+                    ]
+                ],
+                "order.responses.users": ["u1"],
+                "order.responses.status": ["submitted"],
+            },
+            (["2 + 2?"], ["4.", "5.", "6."]),
+            [[[0], [1, 2]]],
+        ),
+    ],
+    "argilla1": [
+        (
+            {
+                "prompt": "2 + 2?",
+                "response1": "4.",
+                "response2": "5.",
+                "better": [{"user_id": "u1", "value": "response2", "status": "submitted"}],
+            },
+            SUM,
+            [1],
+        ),
+    ],
+    "arena": [
+        (
+            {
+                "model_a": "m1",
+                "model_b": "m2",
+                "winner": "tie (bothbad)",
+                "judge": "j1",
+                "conversation_a": [U, A],
+                "conversation_b": [U, B],
+            },
+            SUM,
+            ["both_bad"],
+        ),
+        (
+            {
+                **{
+                    "model_a": "m1",
+                    "model_b": "m2",
+                    "prompt": '["2 + 2?"]',
+                    "response_a": '["4."]',
+                    "response_b": '["5."]',
+                },
+                **{"winner_model_a": 0, "winner_model_b": 1, "winner_tie": 0},
+            },
+            SUM,
+            [1],
+        ),
+    ],
+    "helpsteer": [
+        (
+            {
+                "context": [U],
+                "response1": "4.",
+                "response2": "5.",
+                "overall_preference": -3,
+                "individual_preference": [{"score": -3, "reasoning": "R1 is right."}, {"score": 1}, {"score": 0}],
+            },
+            SUM,
+            [0, 1, "tie"],
+        ),
+        ({"context": [U], "response1": "4.", "response2": "5.", "overall_preference": 2}, SUM, [1]),
+        (
+            {
+                "prompt": "2 + 2?",
+                "response_1": "4.",
+                "response_2": "5.",
+                "preference_strength": -1,
+                "preference_statement": "Response 1 is slightly better than Response 2.",
+            },
+            SUM,
+            [0],
+        ),
+    ],
+    "nectar": [
+        (
+            {
+                "prompt": "\n\nHuman: 2 + 2?\n\nAssistant: ",
+                "answers": [{"answer": "5.", "model": "m1", "rank": 2}, {"answer": "4.", "model": "m2", "rank": 1}],
+            },
+            SUM,
+            [0],
+        ),
+    ],
+    "pku_safe": [
+        (
+            {
+                **{
+                    "prompt": "2 + 2?",
+                    "response_0": "4.",
+                    "response_1": "5.",
+                    "is_response_0_safe": True,
+                    "is_response_1_safe": False,
+                },
+                **{"better_response_id": 0, "safer_response_id": 1},
+            },
+            SUM,
+            [0, 1, 1.0, 0.0],
+        ),
+    ],
+    "prodigy": [
+        (
+            {
+                "text": "2 + 2?",
+                "options": [{"id": "a", "text": "4."}, {"id": "b", "text": "5."}],
+                "accept": ["a"],
+                "answer": "accept",
+                "_input_hash": 1,
+                "_session_id": "s-u1",
+            },
+            SUM,
+            [0],
+        ),
+        (
+            {
+                "text": "2 + 2?",
+                "options": [{"id": "a", "text": "4."}, {"id": "b", "text": "5."}],
+                "accept": [],
+                "answer": "ignore",
+                "_input_hash": 1,
+            },
+            SUM,
+            [None],
+        ),
+    ],
+    "open_webui": [
+        (
+            {
+                "type": "rating",
+                "data": {
+                    "rating": rating,
+                    "model_id": "m1",
+                    "sibling_model_ids": siblings,
+                    "reason": "",
+                    "comment": "right",
+                },
+                "meta": {"message_id": "b"},
+                "snapshot": {
+                    "chat": {
+                        "chat": {
+                            "history": {
+                                "messages": {
+                                    "a": {"id": "a", "role": "user", "content": "2 + 2?", "parentId": None},
+                                    "b": {
+                                        "id": "b",
+                                        "role": "assistant",
+                                        "content": "4.",
+                                        "parentId": "a",
+                                        "model": "m1",
+                                    },
+                                    "c": {
+                                        "id": "c",
+                                        "role": "assistant",
+                                        "content": "5.",
+                                        "parentId": "a",
+                                        "model": "m2",
+                                    },
+                                }
+                            }
+                        }
+                    }
+                },
+            },
+            expected,
+            votes,
+        )
+        for rating, siblings, expected, votes in ((1, None, ONE, [True]), ("-1", ["m2"], SUM, [1]))
+    ],
+    "alpaca_eval": [
+        (
+            {
+                "instruction": "2 + 2?",
+                "output_1": "4.",
+                "output_2": "5.",
+                "generator_1": "m1",
+                "generator_2": "m2",
+                "annotator": "j",
+                "preference": preference,
+            },
+            SUM,
+            [choice],
+        )
+        for preference, choice in ((1.0, 0), (1.9, 1), (1.5, "tie"), (0, "tie"))
+    ],
 }

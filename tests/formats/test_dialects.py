@@ -13,6 +13,7 @@ from workbench.formats.row import Row
 from workbench.formats.strict import Reject
 
 DIALECTS = registry.DIALECTS
+SAID = ("choice", "label", "tiers", "score", "why")
 CASES = [(name, i) for name, rows in GOLDEN.items() for i in range(len(rows))]
 
 
@@ -53,7 +54,7 @@ def test_golden_rows(name, at):
     reading = DIALECTS[name].read(Row(row))[0]
     assert [m.content for m in reading.prompt] == expected[0]
     assert texts(reading) == expected[1]
-    assert [v.payload.get("choice", v.payload.get("label", v.payload.get("tiers"))) for v in reading.votes] == votes
+    assert [next(v.payload[k] for k in SAID if k in v.payload) for v in reading.votes] == votes
 
 
 @pytest.mark.parametrize(("name", "at"), CASES)
@@ -270,6 +271,49 @@ def test_pandalm_has_a_vote_per_annotator():
     assert [v.annotator for v in read("pandalm", row).votes] == ["annotator1", "annotator2", "annotator3"]
     assert refused("pandalm", row | {"response1": True}) == ("wrong_type", "response1")
     assert refused("pandalm", row | {"annotator2": 3}) == ("bad_choice", "annotator2")
+
+
+# Strengths and sides of the other sources
+@pytest.mark.parametrize(
+    ("name", "change", "choice", "strength"),
+    [
+        ("shp", {"score_ratio": 4.0}, 0, 2.0),
+        ("shp", {"score_ratio": 1000}, 0, 3.0),
+        ("shp", {"labels": 0, "score_ratio": 1.0}, 1, None),
+        ("webgpt", {"score_0": -0.5}, 1, 1.5),
+        ("webgpt", {"score_0": 0}, "tie", None),
+        ("helpsteer", {"individual_preference": None, "overall_preference": -2}, 0, 2.0),
+        ("helpsteer", {"individual_preference": None, "overall_preference": 0}, "tie", None),
+    ],
+)
+def test_numbers_become_side_and_strength(name, change, choice, strength):
+    vote = read(name, GOLDEN[name][0][0] | change).votes[0]
+    assert vote.payload == {"choice": choice, "strength": strength}
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "change"),
+    [
+        ("shp", 0, {"labels": 2}),
+        ("helpsteer", 2, {"preference_strength": 1}),
+        ("helpsteer", 1, {"overall_preference": 4}),
+        ("arena", 0, {"winner": "model_c"}),
+        ("arena", 1, {"winner_tie": 1}),
+        ("alpaca_eval", 0, {"preference": None}),
+        ("alpaca_eval", 0, {"preference": 3}),
+        ("pku_safe", 0, {"safer_response_id": 2}),
+        ("summarize_comparisons", 0, {"choice": 2}),
+        ("prodigy", 0, {"accept": []}),
+    ],
+)
+def test_a_choice_that_is_none_is_refused(name, at, change):
+    assert refused(name, GOLDEN[name][at][0] | change)[0] == "bad_choice"
+
+
+def test_people_are_never_named():
+    for name in ("argilla1", "argilla2", "arena", "prodigy", "summarize_comparisons", "label_studio"):
+        people = {v.annotator for row, *_ in GOLDEN[name] for r in DIALECTS[name].read(Row(row)) for v in r.votes}
+        assert not people & {"u1", "u2", "u3", "j1", "w1", "s-u1", "2"}
 
 
 # Shared

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -54,31 +53,31 @@ def items(
     reading: Reading, project: int, tasks: list[str], origin: dict[str, Json]
 ) -> Iterator[tuple[Item, list[Json]]]:
     """Each item of a reading with its judgements, whose candidates are named by the item's own order."""
-    place = {c.hash: i for i, c in reversed(list(enumerate(reading.candidates)))}
+    place = {id(c): i for i, c in enumerate(reading.candidates)}
     rest = {k: getattr(reading, k) for k in ("form", "root", "tools", "lang", "tags")}
     if reading.votes:
         found = [make_item(project, reading.prompt, reading.candidates, **rest)]
     else:
         found = cut(project, reading.prompt, reading.candidates, tasks, **rest)
     for item in found:
-        item.origin.update(origin, positions=[place[c.hash] for c in item.candidates])
-        if reading.origin:
-            item.origin["kept"] = reading.origin
-        index = {c.hash: i for i, c in enumerate(item.candidates)}
-        moved = [index.get(c.hash) for c in reading.candidates]
+        positions = [place[id(c)] for c in item.candidates]
+        item.origin.update(origin, positions=positions, **({"kept": reading.origin} if reading.origin else {}))
+        moved = {position: i for i, position in enumerate(positions)}
         yield item, [judgement(vote, moved) for vote in reading.votes]
 
 
-def judgement(vote: Vote, moved: list[int]) -> Json:
+def judgement(vote: Vote, moved: dict[int, int]) -> Json:
     """A vote as a row of the batch."""
     payload = dict(vote.payload)
-    if vote.kind == "pair" and payload["choice"] in (0, 1) and not isinstance(payload["choice"], str):
+    if payload.get("choice") in (0, 1):
         payload["choice"] = moved[payload["choice"]]
     if "candidate" in payload:
         payload["candidate"] = moved[payload["candidate"]]
     if vote.kind == "rank":
         payload["tiers"] = [sorted(moved[i] for i in tier) for tier in payload["tiers"]]
-    return {k: v for k, v in asdict(vote).items() if v is not None} | {"annotator": vote.annotator, "payload": payload}
+    told = {"kind": vote.kind, "payload": payload, "annotator": vote.annotator, "axis": vote.axis}
+    rest = {"reason": vote.reason, "ms_active": vote.ms_active}
+    return told | {k: v for k, v in rest.items() if v is not None}
 
 
 class BatchWriter:
@@ -93,7 +92,7 @@ class BatchWriter:
 
     def add(self, item: Item, judgements: list[Json]) -> None:
         row = row_of(item, judgements)
-        self.keys.add(bytes.fromhex(item.key[:32]))
+        self.keys.add(bytes.fromhex(row["key"][:32]))
         self.judgements += len(judgements)
         self.rows.append(row)
         self.size += len(row["prompt"]) + len(row["candidates"])

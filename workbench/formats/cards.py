@@ -53,12 +53,16 @@ def dataset_card(
         "## How the labels came about\n\n" + _labels(figures, frozen),
         "## Sources\n\n" + _sources(frozen),
         "## Limits\n\n" + _limits(figures),
-        f"## Licence\n\n{license or NO_LICENSE} Prompts and answers keep the licences of their sources.",
+        f"## Licence\n\n{_licence(license)} Prompts and answers keep the licences of their sources.",
         f"## Version\n\nSnapshot `{name}`: the same labels and policy give the same snapshot, and that gives the same "
         f"bytes. `manifest.json` has the hash of every file. Rebuild it in the workbench it came from with "
         f"`workbench export --snapshot {name}`.",
     ]
     return "---\n" + "\n".join(head) + "\n---\n\n" + "\n\n".join(parts) + "\n"
+
+
+def _licence(license: str | None) -> str:
+    return f"`{license}`." if license else NO_LICENSE
 
 
 def size(rows: int) -> str:
@@ -137,7 +141,7 @@ def _sources(frozen: dict[str, Any]) -> str:
 
 
 def _limits(figures: dict[str, Any]) -> str:
-    lines = ["- A label is one person's view under one guideline; the side on which an answer stood was drawn by lot."]
+    lines = ["- A label is one person's view; in the workbench a lot draws the side on which an answer stands."]
     if not figures["twice"]:
         lines.append("- No pair has two votes, so nothing here says how far annotators agree.")
     return "\n".join([*lines, "- Answers may be wrong or offensive; they were not filtered."])
@@ -169,7 +173,7 @@ def model_card(made: dict[str, Any], *, license: str | None = None) -> str:
         "## Last values\n\n" + _table("metric", made["metrics"]) if made.get("metrics") else "",
         "## Limits\n\nThe model reflects the labels of a few people on a few prompts. It was not tested for safety, "
         "for languages or tasks outside its data, or against misuse.",
-        f"## Licence\n\n{license or NO_LICENSE} The licence of the base model applies as well.",
+        f"## Licence\n\n{_licence(license)} The licence of the base model applies as well.",
     ]
     return "---\n" + "\n".join(head) + "\n---\n\n" + "\n\n".join(part for part in parts if part) + "\n"
 

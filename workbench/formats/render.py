@@ -81,7 +81,7 @@ def rendered(item: Item) -> Item:
 
 
 def with_html(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    return tuple(replace(m, html=_remembered(m.content)) for m in messages)
+    return tuple(replace(m, html=html) if (html := _remembered(m.content)) else m for m in messages)
 
 
 def rendered_by_child(items: list[Item]) -> list[Item]:

@@ -7,18 +7,13 @@ from workbench.formats.row import CANDIDATES, Row, wrong_type
 from workbench.formats.strict import Reject
 from workbench.schema import Candidate
 
-LABELS = (
-    "chosen",
-    "rejected",
-    "label",
-    "labels",
-    "kto_tag",
-    "winner",
-    "choice",
-    "preference",
-    "rank",
-    "accept",
-    "rating",
+LABELS = frozenset(
+    {
+        *("chosen", "rejected", "label", "labels", "kto_tag"),
+        *("winner", "winner_model_a", "choice", "preference", "preference_strength"),
+        *("rank", "accept", "rating", "overall_preference", "better_response_id"),
+        *("answers", "options", "annotations", "conversation_a", "message_tree_id"),
+    }
 )
 MANY = ("candidates", "responses")
 ONE = ("response", "completion")
@@ -27,7 +22,7 @@ TWO = ("answer1", "answer2")
 
 def detect(row: Row) -> bool:
     asks = isinstance(row.get("prompt"), str | list) or isinstance(row.get("turns"), list)
-    return asks and not any(key in row for key in LABELS)
+    return asks and not any(key in LABELS or key.endswith(".responses") for key in row.fields)
 
 
 def read(row: Row) -> list[Reading]:

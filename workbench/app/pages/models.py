@@ -25,8 +25,8 @@ def build(house: House, t: gr.I18n) -> None:
             gr.Markdown(t("models.export"))
             with gr.Row():
                 run = gr.Dropdown([], label=t("models.run"), elem_id="run")
-                forms = [(t("models.form.own"), ""), (t("models.form.merged"), "merged")]
-                form = gr.Dropdown(forms, value="", label=t("models.form"), elem_id="form")
+                forms = [(t(f"models.form.{form}"), form) for form in ("merged", "adapter")]
+                form = gr.Dropdown(forms, value="merged", label=t("models.form"), elem_id="form")
             terms = outgoing.terms(t, "name/model")
             with gr.Row():
                 export = parts.button(t("models.export.do"), first=True, elem_id="export")
@@ -48,9 +48,9 @@ def build(house: House, t: gr.I18n) -> None:
         return [parts.line(text), "", *look(house, request)[:3]]
 
     @requires(house.accounts, "lead")
-    def write(request: gr.Request, number: int | None, kind: str, *agreed: Any) -> str:
+    def write(request: gr.Request, number: int, kind: str, *agreed: Any) -> str:
         lang = words.lang_of(request)
-        values = {"run": number, "form": kind or None, **outgoing.agreed(lang, *agreed)}
+        values = {"run": number, "form": kind, **outgoing.agreed(lang, *agreed)}
         return outgoing.written(lang, ACTIONS["export_model"](house, request.username, **values))
 
     shown = [listed, run, card, add]

@@ -1,0 +1,39 @@
+"""The Admin page in a browser: an invitation that works once, a role that changes, a door that closes."""
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.browser
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+expect.set_options(timeout=20_000)
+
+
+def test_an_invitation_lets_somebody_in_and_a_lock_out(server: Any, page: Any, open_page: Any, shot: Any) -> None:
+    open_page(page, "/app/admin")
+    page.locator("#name textarea, #name input").fill("wen")
+    page.locator("#invite").click()
+    row = page.locator("#people tbody tr", has_text="wen")
+    expect(row).to_contain_text("invited, no password yet")
+    link = page.locator("#link textarea, #link input").input_value()
+    assert link.startswith(f"{server.base}/welcome#")
+    shot(page, "admin-invited")
+    client = server.welcome("wen", link)
+    assert client.get("/api/shell").json()["role"] == "annotator"
+
+    page.get_by_role("button", name="Change somebody").click()
+    page.locator("#who input").click()
+    page.locator("#who").get_by_role("option", name="wen").click()
+    expect(page.locator("#new-role input")).to_have_value("annotator")
+    page.locator("#locked input").check()
+    page.locator("#save").click()
+    expect(row).to_contain_text("locked out")
+    assert client.get("/api/shell").status_code == 401
+
+
+def test_what_is_wrong_with_a_name_is_said(page: Any, open_page: Any) -> None:
+    open_page(page, "/app/admin")
+    page.locator("#name textarea, #name input").fill("two words")
+    page.locator("#invite").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text("two words")

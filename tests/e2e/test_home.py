@@ -1,0 +1,79 @@
+"""The first page in a browser: the demo in one click, a project of one's own, what an annotator finds."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench.settings import DEMO
+
+pytestmark = pytest.mark.browser
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+expect.set_options(timeout=20_000)
+
+LOOKS = [("en-US", "light", 1280), ("zh-CN", "dark", 390)]
+demo = pytest.mark.skipif(not (DEMO / "prompts.jsonl").exists(), reason="the demo data is not in this checkout")
+
+
+@demo
+def test_one_click_from_an_empty_home_to_labelling(
+    home: Path, start_server: Callable[..., Any], new_context: Callable[..., Any], open_page: Any, shot: Any
+) -> None:
+    server = start_server(home)
+    server.welcome("ada", server.link)
+    page = open_page(new_context(server, "ada").new_page(), "/app", server.base)
+    shot(page, "home-fresh")
+    page.locator("#demo").click()
+    page.wait_for_url("**/app/label", timeout=60_000)
+    expect(page.locator("#bar-project")).to_contain_text("Demo")
+    open_page(page, "/app", server.base)
+    expect(page.locator("#next")).to_contain_text("Label")
+    expect(page.locator("#demo")).to_be_hidden()
+    shot(page, "home-demo")
+
+
+def test_a_project_of_ones_own_begins_with_its_data(server: Any, page: Any, open_page: Any) -> None:
+    open_page(page, "/app")
+    page.get_by_role("button", name="New project").click()
+    page.locator("#project-name textarea, #project-name input").fill("Tea <b>&</b> ${1 + 1}")
+    page.locator("#project-create").click()
+    page.wait_for_url("**/app/data")
+    made = server.do("projects")["projects"][-1]
+    assert made["name"] == "Tea <b>&</b> ${1 + 1}"
+    open_page(page, "/app")
+    expect(page.locator("#top tbody tr").first).to_contain_text("Tea <b>&</b> ${1 + 1}")
+    expect(page.locator("#next")).to_have_text("Import data")
+    server.do("project_change", project=made["id"], archived=True)
+
+
+def test_an_annotator_finds_the_way_to_label(server: Any, new_context: Any, open_page: Any, tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text('{"prompt": "What is tea?", "candidates": [{"text": "A drink."}, {"text": "A rock."}]}\n')
+    made = server.do("project_create", name="Tea", tasks=["pair"])["id"]
+    number = server.do("import_file", project=made, path=str(pairs))["import"]
+    server.do("import_confirm", project=made, number=number)
+    page = open_page(new_context(server, "ann").new_page(), "/app")
+    expect(page.locator("#next")).to_have_text("Label 1 items")
+    expect(page.locator("#own")).to_be_hidden()
+    page.locator("#next").click()
+    page.wait_for_url("**/app/label")
+    server.do("project_change", project=made, archived=True)
+
+
+@pytest.mark.parametrize("path", ["", "data", "models", "admin"])
+def test_pages_fit_and_are_accessible(server: Any, new_context: Any, open_page: Any, shot: Any, path: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    for lang, colours, width in LOOKS:
+        context = new_context(
+            server, "ada", locale=lang, color_scheme=colours, viewport={"width": width, "height": 800}
+        )
+        page = open_page(context.new_page(), f"/app/{path}")
+        page.locator("gradio-app :is(table, p[role=status])").first.wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        found = axe.run(page, options={"runOnly": ["wcag2a", "wcag2aa"]}).response["violations"]
+        serious = [v for v in found if v["impact"] in ("serious", "critical")]
+        assert serious == [], [(v["id"], v["nodes"][0]["html"][:200]) for v in serious]
+        shot(page, f"{path or 'home'}-{colours}-{lang[:2]}-{width}")
+        context.close()

@@ -22,6 +22,7 @@ from workbench.jobs.folder import END_STATES
 STYLE = "friendly"
 PASSWORD = "the demo plays itself"  # noqa: S105 (of a home that is deleted afterwards)
 ANNOTATORS = ("ann", "bob")
+EACH = 100  # labels of one annotator and task
 START_SECONDS = 60
 RUN_SECONDS = 240
 
@@ -41,20 +42,21 @@ class Player:
         """Answer items until `limit`, or until the queue has none left for us. Returns how many."""
         done = 0
         while limit is None or done < limit:
-            wanted = {"project": project, "task": task, "tab": self.name, "want": 10, "held": []}
-            shown = self._post("/api/label/lease", json=wanted)["items"]
-            if not shown:
-                return done
-            for item in shown:
+            wanted = {"project": project, "task": task, "tab": self.name, "want": 10}
+            items = self._post("/api/label/lease", json=wanted)["items"]
+            if not items:
+                break
+            for item in items:
                 self._post("/api/label/submit", json=self._answer(item, task))
-                done += 1
+            done += len(items)
         return done
 
     def _answer(self, item: dict[str, Any], task: str) -> dict[str, Any]:
-        fine = [good(item["prompt"], answer, STYLE) for answer in item["answers"]]
+        asked = item["prompt"][-1]["content"]
+        fine = [good(asked, turns[-1]["content"], STYLE) for turns in item["answers"]]
         payload = {"label": fine[0]} if task == "thumb" else preferred(*fine)
-        known = {"uid": str(uuid4()), "lease": item["lease"], "view": item["view"], "kind": task, "payload": payload}
-        return known | {"ms_shown": 1000, "ms_active": 1000}
+        view = {"uid": str(uuid4()), "tab": self.name, "lease": item["lease"], "view": item["view"]}
+        return view | {"kind": task, "payload": payload}
 
     def _post(self, path: str, **body: Any) -> dict[str, Any]:
         answer = self.http.post(path, **body)
@@ -107,8 +109,8 @@ def _loop(base: str, token: str, stages: Stages) -> dict[str, Any]:
     admin = Player(base, token, "demo")
     project = admin.do("demo_create")["project"]
     team = [Player(base, admin.do("user_add", name=n)["link"].split("#")[1], n) for n in ANNOTATORS]
-    pairs = stages("label pairs", lambda: sum(p.label(project, "pair", 120) for p in team))
-    thumbs = stages("label thumbs", lambda: sum(p.label(project, "thumb", 120) for p in team))
+    pairs = stages("label pairs", lambda: sum(p.label(project, "pair", EACH) for p in team))
+    thumbs = stages("label thumbs", lambda: sum(p.label(project, "thumb", EACH) for p in team))
     runs = {m: stages(f"train {m}", lambda m=m: trained(admin, project, m)) for m in ("dpo", "kto", "rm")}
     rates = {m: stages(f"compare {m}", lambda m=m: compared(admin, team, project, runs[m])) for m in ("dpo", "kto")}
     exported = stages("export", lambda: admin.do("export_dataset", project=project, license="apache-2.0"))

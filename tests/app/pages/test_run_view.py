@@ -1,0 +1,37 @@
+"""A run in words and in chart rows."""
+
+from workbench.app.pages.run_view import describe, held_out, percent, series
+
+
+def run(state="running", metrics=(), **status):
+    return {"status": {"state": state, "step": 3, "steps": 12, **status}, "metrics": list(metrics)}
+
+
+def test_a_running_run_says_where_it_is_and_how_long_it_takes():
+    text = describe("en", run(eta_s=125.0))
+    assert "Step 3 of 12" in text
+    assert "2:05 left" in text
+
+
+def test_what_the_run_says_is_shown_as_text():
+    text = describe("zh", run("failed", message="<img src=x> {{value}}"))
+    assert "失败" in text
+    assert "<img" not in text
+    assert "{{" not in text
+
+
+def test_progress_is_a_share_of_the_steps():
+    assert percent(run()["status"]) == 25
+    assert percent({"state": "done", "step": 7, "steps": 12}) == 100
+    assert percent({"state": "queued", "step": 0, "steps": None}) == 0
+
+
+def test_charts_show_training_beside_held_out_rows():
+    lines = [{"step": 0, "eval_loss": 0.7}, {"step": 1, "loss": 0.6}, {"step": 2, "loss": None, "eval_loss": 0.5}]
+    table = series("en", lines, "loss")
+    assert table.values.tolist() == [[0, "held out", 0.7], [1, "training", 0.6], [2, "held out", 0.5]]
+
+
+def test_held_out_accuracy_is_the_last_one_there_is():
+    assert held_out([{"eval_accuracy": 0.5}, {"eval_accuracy": 0.9}, {"loss": 1.0}]) == 0.9
+    assert held_out([{"eval_rewards/accuracies": None}]) is None

@@ -82,7 +82,7 @@ def demo(args: argparse.Namespace) -> int:
     from workbench.demo.play import play
 
     figures = play(args.keep, say=lambda line: print(line, file=sys.stderr, flush=True))
-    print(json.dumps(figures, ensure_ascii=False, indent=1) if args.json else lines(figures))
+    print(json.dumps(figures, ensure_ascii=False) if args.json else lines(figures))  # one line: scripts read the last
     return 0
 
 

@@ -51,16 +51,18 @@ TABLES = {
 
 
 def snapshot(folder: Path) -> Path:
+    return write(folder, TABLES)
+
+
+def write(folder: Path, tables: dict[str, list[dict[str, Any]]]) -> Path:
+    """A snapshot folder with these rows."""
     folder.mkdir()
-    for name, rows in TABLES.items():
-        columns = [field.name for field in SCHEMAS[name] if field.name != "twin"]
-        schema = pa.schema([SCHEMAS[name].field(c) for c in columns])
-        rows = sorted(rows, key=lambda r: r["id"])
-        pq.write_table(
-            pa.Table.from_pylist([{c: r.get(c) for c in columns} for r in rows], schema), folder / f"{name}.parquet"
-        )
-    manifest = {"hash": HASH, "policy": {"eval_share": 0.1, "purposes": ["label"], "both_bad_to_thumbs": True}}
+    for name, schema in SCHEMAS.items():
+        kept = pa.schema([field for field in schema if field.name != "twin"])
+        rows = [{c: row.get(c) for c in kept.names} for row in sorted(tables.get(name, []), key=lambda row: row["id"])]
+        pq.write_table(pa.Table.from_pylist(rows, kept), folder / f"{name}.parquet")
+    policy = {"eval_share": 0.1, "purposes": ["label"], "both_bad_to_thumbs": True}
     imports = [{"file": "a_b.jsonl", "dialect": "prompts", "accepted": 11, "rejected": 0}]
-    told = {"rows": {n: len(r) for n, r in TABLES.items()}, "imports": imports, "left_out": {"hidden": 1}, "seq": 20}
-    (folder / "manifest.json").write_text(json.dumps(manifest | told))
+    told = {"hash": HASH, "policy": policy, "imports": imports, "left_out": {"hidden": 1}, "seq": 20}
+    (folder / "manifest.json").write_text(json.dumps(told))
     return folder

@@ -90,6 +90,8 @@ GOLDEN: dict[str, list[tuple[dict[str, Any], tuple[list[str], list[str]], list[A
         ({"conversation": [{"human": "2 + 2?", "assistant": "4."}]}, ONE, []),
         ({"messages": [U, A]}, ONE, []),
         ({"messages": [U]}, (["2 + 2?"], []), []),
+        ({"prompt": "2 + 2 =", "completion": " 4."}, (["2 + 2 ="], [" 4."]), []),
+        ({"prompt": [U], "completion": [A]}, ONE, []),
         ({"instruction": "Add", "input": "2 + 2", "output": "4."}, (["Add\n2 + 2"], ["4."]), []),
         (
             {"query": "2 + 2?", "response": "4.", "history": [["Hi", "Hello!"]]},
@@ -168,6 +170,14 @@ GOLDEN: dict[str, list[tuple[dict[str, Any], tuple[list[str], list[str]], list[A
         ({"prompt": "2 + 2?", "answer1": "4.", "answer2": "5."}, SUM, []),
         ({"turns": ["2 + 2?", "And 3 + 3?"], "question_id": 1}, (["2 + 2?"], []), []),
         ({"prompt": "2 + 2?"}, (["2 + 2?"], []), []),
+    ],
+    "rankings": [
+        (
+            {"prompt": [U], "candidates": [[B], [A], "6."], "tiers": [[1], [0, 2]]},
+            (["2 + 2?"], ["4.", "5.", "6."]),
+            [[[0], [1, 2]]],
+        ),
+        ({"prompt": "2 + 2?", "candidates": ["5.", "4."], "tiers": [[1], [0]]}, SUM, [0]),
     ],
     "ultrafeedback_raw": [
         (

@@ -98,3 +98,47 @@ def test_load_dataset_reads_every_config(out, tmp_path, monkeypatch):
         found = load_dataset(str(out), config, cache_dir=str(tmp_path / "cache"))
         assert sum(split.num_rows for split in found.values()) == count
     assert set(load_dataset(str(out), cache_dir=str(tmp_path / "cache"))) == {"train", "test"}
+
+
+ROUND = [
+    ("preference", "trl_preference", 3),
+    ("preference_text", "trl_preference", 1),
+    ("implicit", "trl_implicit", 3),
+    ("unpaired", "trl_unpaired", 2),
+    ("unpaired_text", "trl_unpaired", 1),
+    ("demonstrations", "demonstrations", 1),
+    ("rankings", "rankings", 1),
+]
+
+
+@pytest.mark.parametrize(("config", "dialect", "count"), ROUND)
+def test_what_goes_out_comes_in_again(out, bring_in, config, dialect, count):
+    """The same prompts, answers and labels, in the same form."""
+    done = bring_in(next((out / config).glob("train-*.parquet")))
+    assert (done.report["dialect"], done.report["accepted"], done.report["rejected"]) == (dialect, count, 0)
+    for here, row in zip(rows(out, config), done.rows, strict=True):
+        assert row["form"] == ("text" if config.endswith("_text") else "chat")
+        answers = [c["messages"] for c in row["candidates"]]
+        [vote] = row["judgements"] or [{"payload": {}}]
+        if "choice" in vote["payload"]:
+            chosen, rejected = (answers[at] for at in (vote["payload"]["choice"], 1 - vote["payload"]["choice"]))
+            assert (plain(row["prompt"] + chosen), plain(row["prompt"] + rejected)) == whole(here, "chosen", "rejected")
+        elif "label" in vote["payload"]:
+            assert (plain(row["prompt"] + answers[0]), vote["payload"]["label"]) == (
+                *whole(here, "completion"),
+                here["label"],
+            )
+        elif "tiers" in vote["payload"]:
+            told = [sorted(answers[at][0]["content"] for at in tier) for tier in vote["payload"]["tiers"]]
+            assert told == [["c"], ["a", "b"]]
+
+
+def plain(messages: list[dict]) -> str:
+    return "|".join(m["content"] for m in messages)
+
+
+def whole(row: dict, *columns: str) -> tuple[str, ...]:
+    def text(value: object) -> list[str]:
+        return [value] if isinstance(value, str) else [m["content"] for m in value]
+
+    return tuple("|".join(text(row.get("prompt", [])) + text(row[c])) for c in columns)

@@ -30,6 +30,7 @@ def dataset_card(
     title: str,
     license: str | None,
     rows: dict[str, dict[str, int]],
+    extra: dict[str, int],
     frozen: dict[str, Any],
     figures: dict[str, Any],
     languages: list[str],
@@ -49,6 +50,9 @@ def dataset_card(
         f"# {_plain(title)}",
         "Preferences collected with Preference Workbench: which answer of a language model is better, or good or bad.",
         "## Contents\n\n" + _counts(rows),
+        "`extra/` has the chat rows of `train` as other tools take them: " + ", ".join(f"`{f}`" for f in extra)
+        if extra
+        else "",
         "## Load it\n\n" + _load(rows),
         "## How the labels came about\n\n" + _labels(figures, frozen),
         "## Sources\n\n" + _sources(frozen),
@@ -58,7 +62,7 @@ def dataset_card(
         f"bytes. `manifest.json` has the hash of every file. Rebuild it in the workbench it came from with "
         f"`workbench export --snapshot {name}`.",
     ]
-    return "---\n" + "\n".join(head) + "\n---\n\n" + "\n\n".join(parts) + "\n"
+    return "---\n" + "\n".join(head) + "\n---\n\n" + "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _licence(license: str | None) -> str:

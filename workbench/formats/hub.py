@@ -15,12 +15,13 @@ import pyarrow.parquet as pq
 
 from workbench.errors import UsageError
 from workbench.formats.cards import dataset_card, license_id
+from workbench.formats.extra import write_extra
+from workbench.formats.snapshot import Row, figures, languages, rows, text
 from workbench.jobs.folder import read_json, write_json
 
 ROW_GROUP = 50_000
 HELD_BYTES = 64 * 2**20
 SHARD_BYTES = 500 * 10**6
-BATCH = 1000
 MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 HEAD = [("id", pa.string()), ("group_id", pa.string())]
 VOTES = [
@@ -28,8 +29,6 @@ VOTES = [
     *((name, pa.int16()) for name in ("n_votes", "n_agree")),
     ("source", pa.string()),
 ]
-
-Row = dict[str, Any]
 # What each config takes from a snapshot file: columns that hold messages, and columns that are copied.
 CONFIGS: dict[str, tuple[str, tuple[str, ...], list[tuple[str, pa.DataType]]]] = {
     "preference": ("pairs", ("prompt", "chosen", "rejected"), VOTES),
@@ -51,18 +50,18 @@ def export_dataset(snapshot: Path, out: Path, *, title: str, license: str | None
     aside.mkdir(parents=True)
     try:
         frozen = read_json(snapshot / "manifest.json")
-        rows = {name: count for name in CONFIGS for name, count in _config(snapshot, aside, name)}
-        languages = _languages(snapshot / "prompts.parquet")
-        card = dataset_card(title, license, rows, frozen, _figures(snapshot), languages)
+        counts = {config: splits for name in CONFIGS for config, splits in _config(snapshot, aside, name)}
+        extra = write_extra(snapshot, aside / "extra")
+        card = dataset_card(title, license, counts, extra, frozen, figures(snapshot), languages(snapshot))
         (aside / "README.md").write_text(card, encoding="utf-8")
-        write_json(aside / "manifest.json", _manifest(aside, title, license, rows, frozen))
+        write_json(aside / "manifest.json", _manifest(aside, title, license, counts, frozen))
         for path in aside.rglob("*"):
             _sync(path)
         _put(aside, out)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
-    return {name: sum(splits.values()) for name, splits in rows.items()}
+    return {config: sum(splits.values()) for config, splits in counts.items()}
 
 
 def _put(aside: Path, out: Path) -> None:
@@ -86,7 +85,7 @@ def _sync(path: Path) -> None:
 def _config(snapshot: Path, out: Path, name: str) -> Iterator[tuple[str, dict[str, int]]]:
     """Write one config in both forms; yields the names that have rows, with rows per split."""
     writers: dict[tuple[str, str], Shards] = {}
-    for row in _rows(snapshot / f"{CONFIGS[name][0]}.parquet"):
+    for row in rows(snapshot / f"{CONFIGS[name][0]}.parquet"):
         if row.get("tie"):
             continue
         config = name if row["form"] == "chat" else f"{name}_text"
@@ -100,32 +99,20 @@ def _config(snapshot: Path, out: Path, name: str) -> Iterator[tuple[str, dict[st
     yield from found.items()
 
 
-def _rows(path: Path) -> Iterator[Row]:
-    if not path.exists():
-        return
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(BATCH):
-            yield from batch.to_pylist()
-
-
 def _schema(name: str, form: str) -> pa.Schema:
     _, texts, copied = CONFIGS[name]
     kind = MESSAGES if form == "chat" else pa.string()
-    return pa.schema([*HEAD, *((text, pa.list_(kind) if text == "candidates" else kind) for text in texts), *copied])
+    return pa.schema([*HEAD, *((key, pa.list_(kind) if key == "candidates" else kind) for key in texts), *copied])
 
 
 def _row(name: str, row: Row) -> Row:
     """Chat stays messages; text stays the exact strings."""
     _, texts, copied = CONFIGS[name]
-    said: Callable[[Any], Any] = (lambda value: value) if row["form"] == "chat" else _text
-    values = {text: [said(c) for c in row[text]] if text == "candidates" else said(row[text]) for text in texts}
+    said: Callable[[Any], Any] = (lambda value: value) if row["form"] == "chat" else text
+    values = {key: [said(c) for c in row[key]] if key == "candidates" else said(row[key]) for key in texts}
     if name == "implicit":
-        values = {text: said(row["prompt"]) + value for text, value in values.items()}
+        values = {key: said(row["prompt"]) + value for key, value in values.items()}
     return {key: row[key] for key, _ in [*HEAD, *copied]} | values
-
-
-def _text(messages: list[dict[str, str]]) -> str:
-    return "".join(m["content"] for m in messages)
 
 
 class Shards:
@@ -170,7 +157,7 @@ class Shards:
         return self.count
 
 
-def _manifest(folder: Path, title: str, license: str | None, rows: dict[str, Any], frozen: Row) -> Row:
+def _manifest(folder: Path, title: str, license: str | None, counts: dict[str, Any], frozen: Row) -> Row:
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     told = {key: frozen[key] for key in ("policy", "left_out", "seq", "package", "frozen") if key in frozen}
     return {
@@ -178,7 +165,7 @@ def _manifest(folder: Path, title: str, license: str | None, rows: dict[str, Any
         "title": title,
         "license": license,
         "snapshot": frozen["hash"],
-        "rows": rows,
+        "rows": counts,
         "from": told,
         "files": {
             str(p.relative_to(folder)): {
@@ -188,34 +175,3 @@ def _manifest(folder: Path, title: str, license: str | None, rows: dict[str, Any
             for p in files
         },
     }
-
-
-def _figures(snapshot: Path) -> Row:
-    """What the card says about the votes, counted once over the pairs."""
-    pairs = ties = votes = twice = agree = of = 0
-    for row in _rows(snapshot / "pairs.parquet"):
-        pairs, ties, votes = pairs + 1, ties + row["tie"], votes + (row["n_votes"] or 0)
-        if (row["n_votes"] or 0) >= 2 and not row["tie"]:
-            twice, agree, of = twice + 1, agree + row["n_agree"], of + row["n_votes"]
-    good = bad = 0
-    for row in _rows(snapshot / "thumbs.parquet"):
-        good, bad = good + row["label"], bad + (not row["label"])
-    return {
-        **{"pairs": pairs, "ties": ties, "votes": votes, "twice": twice, "agree": agree, "of": of},
-        "good": good,
-        "bad": bad,
-    }
-
-
-def _languages(prompts: Path) -> list[str]:
-    """Languages that at least one prompt in twenty is in, as far as their letters and commonest words tell."""
-    found: dict[str, int] = {}
-    total = 0
-    for row in _rows(prompts):
-        total += 1
-        text = _text(row["prompt"])[:2000]
-        if any("\u4e00" <= c <= "\u9fff" for c in text):
-            found["zh"] = found.get("zh", 0) + 1
-        elif {"the", "is", "a", "of", "to", "what", "how"} & set(text.lower().split()):
-            found["en"] = found.get("en", 0) + 1
-    return sorted(name for name, count in found.items() if count * 20 >= total)

@@ -1,4 +1,4 @@
-"""D15: conversations, instructions and questions with one answer and no label (ShareGPT, Alpaca, query/response)."""
+"""D15: conversations, instructions and questions with one answer and no label (ShareGPT, Alpaca, TRL)."""
 
 from workbench.formats.dialects.llamafactory import alpaca, history, tools, with_system
 from workbench.formats.dialects.ms_swift import last_answer
@@ -14,12 +14,14 @@ def detect(row: Row) -> bool:
     if any(key in row for key in LABELS) or "model_a" in row:
         return False
     turns = any(isinstance(row.get(key), list) for key in ("conversations", "conversation", "messages"))
-    return turns or row.has("query", "response") or (row.has("instruction") and isinstance(row.get("output"), str))
+    asked = row.has("query", "response") or row.has("prompt", "completion")
+    return turns or asked or (row.has("instruction") and isinstance(row.get("output"), str))
 
 
 def read(row: Row) -> list[Reading]:
     prompt, answer = _parts(row)
-    rest = {"lang": row.lang(), "tools": tools(row)}
+    text = "completion" in row and isinstance(row.get("prompt"), str)
+    rest = {"lang": row.lang(), "tools": tools(row), "form": "text" if text else "chat"}
     return [Reading(prompt=prompt, candidates=(Candidate(answer),) if answer else (), **rest)]
 
 
@@ -27,6 +29,8 @@ def _parts(row: Row) -> tuple[Messages, Messages]:
     if "query" in row and "response" in row:
         asked = with_system(row, history(row) + user(row.text("query")))
         return row.asked(asked, "query"), row.answer("response")
+    if "prompt" in row and "completion" in row:
+        return row.prompt("prompt"), row.answer("completion")
     if "output" in row and "instruction" in row:
         return alpaca(row), row.answer("output")
     key = next((key for key in ("conversations", "conversation", "messages") if key in row), "messages")

@@ -12,11 +12,11 @@ LABELS = frozenset(
         *("chosen", "rejected", "label", "labels", "kto_tag"),
         *("winner", "winner_model_a", "choice", "preference", "preference_strength"),
         *("rank", "accept", "rating", "overall_preference", "better_response_id"),
-        *("answers", "options", "annotations", "conversation_a", "message_tree_id"),
+        *("answers", "options", "annotations", "conversation_a", "message_tree_id", "completion", "tiers"),
     }
 )
 MANY = ("candidates", "responses")
-ONE = ("response", "completion")
+ONE = ("response",)
 TWO = ("answer1", "answer2")
 
 

@@ -14,9 +14,3 @@ def read(row: Row) -> list[Reading]:
     form = "text" if isinstance(row.take("prompt", str, list), str) else "chat"
     rest = {"origin": row.some("margin"), "lang": row.lang(), "tools": row.get("tools")}
     return [pair(prompt, row.answer("chosen"), row.answer("rejected"), form=form, **rest)]
-
-
-def write(prompt: list, chosen: list, rejected: list, form: str) -> dict:
-    if form == "text":
-        return {"prompt": prompt[0]["content"], "chosen": chosen[0]["content"], "rejected": rejected[0]["content"]}
-    return {"prompt": prompt, "chosen": chosen, "rejected": rejected}

@@ -17,17 +17,21 @@ ITEMS, UNITS = ("pair", "thumb", "rank", "prompt"), ("pairs", "thumbs", "ranking
 def build(house: House, t: gr.I18n) -> None:
     with gr.Column(elem_id="data"):
         held = parts.block(elem_id="held", render=False)
-        incoming.build(house, t, held, contents)
+        having = gr.Column(visible=False, render=False)
+        incoming.build(house, t, [held, having], contents)
         gr.Markdown(t("data.here"))
         held.render()
-        with gr.Row():
-            freeze = parts.button(t("data.freeze"), width=220, elem_id="freeze")
-        frozen = parts.block(elem_id="frozen")
-        snapshots = let_out(house, t)
+        having.render()
+        with having:
+            with gr.Row():
+                freeze = parts.button(t("data.freeze"), width=220, elem_id="freeze")
+            frozen = parts.block(elem_id="frozen")
+            snapshots = let_out(house, t)
+    shown = [held, having, snapshots]
 
     @requires(house.accounts, "lead")
     def show(request: gr.Request) -> list[Any]:
-        return [contents(house, request), gr.Dropdown(choices=choices(house, request), value="")]
+        return [*contents(house, request), gr.Dropdown(choices=choices(house, request), value="")]
 
     @requires(house.accounts, "lead")
     def keep(request: gr.Request) -> list[Any]:
@@ -35,24 +39,22 @@ def build(house: House, t: gr.I18n) -> None:
         text = words.say(words.lang_of(request), f"data.frozen.{'new' if made['new'] else 'same'}", hash=made["hash"])
         return [parts.line(text), *show.__wrapped__(request)]
 
-    gr.context.Context.root_block.load(show, None, [held, snapshots], show_progress="hidden", **QUIET)
-    freeze.click(keep, None, [frozen, held, snapshots], show_progress="hidden", **QUIET)
+    gr.context.Context.root_block.load(show, None, shown, show_progress="hidden", **QUIET)
+    freeze.click(keep, None, [frozen, *shown], show_progress="hidden", **QUIET)
 
 
-def contents(house: House, request: gr.Request) -> str:
-    """What the project holds: items, labels, what methods could use, imports and snapshots."""
+def contents(house: House, request: gr.Request) -> list[Any]:
+    """What the project holds: items, labels, what methods could use, imports and snapshots; and whether it is any."""
     lang, project = words.lang_of(request), house.project_of(request.username, request.cookies)
-    if project is None:
-        return parts.line(words.say(lang, "data.no_project"))
-    found = ACTIONS["data"](house, request.username, project=project.id)
-    if not sum(found["items"].values()):
-        return parts.line(words.say(lang, "data.empty"))
+    found = ACTIONS["data"](house, request.username, project=project.id) if project else None
+    if found is None or not sum(found["items"].values()):
+        return [parts.line(words.say(lang, "data.empty" if project else "data.no_project")), gr.Column(visible=False)]
     items = {words.say(lang, f"data.items.{key}"): found["items"][key] for key in ITEMS if found["items"][key]}
     units = {words.say(lang, f"data.units.{key}"): found["units"][key] for key in UNITS if found["units"][key]}
     text = parts.figures(items | {words.say(lang, "data.labels"): sum(found["labels"].values())} | units)
     text += tabled(lang, "imports", ("file", "dialect", "items", "merged", "judgements", "rejected"), found["imports"])
     frozen = [{"hash": s["hash"], **s["rows"]} for s in found["snapshots"]]
-    return text + tabled(lang, "snapshots", ("hash", *UNITS), frozen)
+    return [text + tabled(lang, "snapshots", ("hash", *UNITS), frozen), gr.Column(visible=True)]
 
 
 def tabled(lang: str, what: str, keys: tuple[str, ...], rows: list[dict[str, Any]]) -> str:

@@ -44,7 +44,7 @@ class Shown(NamedTuple):
     how: gr.Accordion
 
 
-def build(house: House, t: gr.I18n, held: gr.HTML, contents: Callable[[House, gr.Request], str]) -> None:
+def build(house: House, t: gr.I18n, held: list[Any], contents: Callable[[House, gr.Request], list[Any]]) -> None:
     """`held` shows the `contents` of the project, which change with every import."""
     asked, shown, read, discard = components(t)
 
@@ -66,7 +66,7 @@ def build(house: House, t: gr.I18n, held: gr.HTML, contents: Callable[[House, gr
         values = {"project": project_of(house, request), "number": number, "accept_rejects": True}
         stored = ACTIONS["import_confirm"](house, request.username, **values)
         text = words.say(words.lang_of(request), "data.stored", **stored)
-        return [*settled(text), contents(house, request)]
+        return [*settled(text), *contents(house, request)]
 
     @requires(house.accounts, "lead")
     def drop(request: gr.Request, number: int) -> list[Any]:
@@ -83,13 +83,14 @@ def build(house: House, t: gr.I18n, held: gr.HTML, contents: Callable[[House, gr
 
     columns, source, on = asked[3:], asked[:2], {"show_progress_on": shown.said, **QUIET}
     gr.on([read.click, asked.file.upload], parse, list(asked), [*shown, *columns], **on)
-    shown.confirm.click(accept, shown.number, [*shown, *source, held], **on)
+    shown.confirm.click(accept, shown.number, [*shown, *source, *held], **on)
     discard.click(drop, shown.number, [*shown, *source], **on)
     gr.context.Context.root_block.load(recall, None, list(shown), show_progress="hidden", **QUIET)
 
 
 def components(t: gr.I18n) -> tuple[Asked, Shown, gr.Button, gr.Button]:
     known = [(t("data.detect"), ""), *(name for name in DIALECTS if name != "columns")]
+    gr.Markdown(t("data.import"))
     with gr.Column() as asking:
         file = gr.File(label=t("data.file"), height=180, elem_id="file")
         with gr.Accordion(t("data.paste"), open=False):

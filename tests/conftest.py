@@ -4,7 +4,6 @@ import importlib.util
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +17,8 @@ import pytest
 PASSWORD = "correct horse battery"
 CLI = importlib.util.find_spec("workbench.cli") is not None
 SERVE = [sys.executable, "-m", *(["workbench.cli", "serve"] if CLI else ["workbench.app.front"])]
-CHROMIUM = [
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -27,6 +27,10 @@ CHROMIUM = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+STANDS = """() => document.querySelector("gradio-app main > *")
+  && !document.querySelector("gradio-app .wrap.full:not(.hide), gradio-app .wrap.translucent:not(.hide)")"""
+LEAVING = ("AbortError: signal is aborted without reason", "Unexpected error Connection errored out")
 
 
 @dataclass
@@ -69,7 +73,7 @@ class Server:
     def stop(self) -> int:
         """The exit code after SIGTERM."""
         self.process.terminate()
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 @pytest.fixture
@@ -82,7 +86,7 @@ def launch(home: Path, *args: str) -> Server:
     env = {**os.environ, "WORKBENCH_TESTING": "1", "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
     ready = process.stdout.readline()
-    assert "ready" in ready, f"the server said {ready!r} and ended with {process.wait(20)}"
+    assert "ready" in ready, f"the server said {ready!r} and ended with {process.wait(60)}"
     server = Server(home, process, re.search(r"http\S+", ready)[0], None)
     if not any(user["role"] == "admin" and not user["pending"] for user in server.do("users")["users"]):
         server.link = re.search(r"http\S+", process.stdout.readline())[0]
@@ -118,7 +122,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as running:
-        chromium = running.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
+        chromium = running.chromium.launch(executable_path=CHROMIUM if Path(CHROMIUM).exists() else None, args=FLAGS)
         yield chromium
         chromium.close()
 
@@ -131,9 +135,14 @@ class Faults:
     seen: list[str] = field(default_factory=list)
 
     def watch(self, page: Any) -> None:
-        page.on("console", lambda m: self.seen.append(f"console: {m.text}") if m.type == "error" else None)
+        page.on("console", lambda m: self.said(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: self.seen.append(f"page: {error}"))
         page.on("request", lambda request: self.asked(request.url))
+
+    def said(self, text: str) -> None:
+        """Gradio complains about its own streams when somebody leaves a page; that alone is no fault."""
+        if not text.startswith(LEAVING):
+            self.seen.append(f"console: {text}")
 
     def asked(self, url: str) -> None:
         if not url.startswith((f"{self.base}/", "data:", "blob:")):
@@ -178,12 +187,12 @@ def page(context: Any) -> Any:
 
 @pytest.fixture
 def open_page(server: Server) -> Callable[..., Any]:
-    """`open_page(page, "/app/data")`: go there and wait until top bar and Gradio stand."""
+    """`open_page(page, "/app/data")`: go there and wait until the top bar stands and Gradio loads nothing more."""
 
     def go(page: Any, path: str, base: str = server.base) -> Any:
         page.goto(base + path)
         page.locator("#bar nav").wait_for(state="attached")
-        page.locator("gradio-app main").wait_for()
+        page.wait_for_function(STANDS)
         return page
 
     return go

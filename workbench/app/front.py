@@ -181,8 +181,10 @@ class Front:
         if early and scope["method"] == "GET":
             await answer(send, 200, TYPES[early.suffix], early.read_bytes())
         elif scope["method"] == "GET" and "text/html" in head.get("accept", ""):
-            lang = words.choose(cookies(head).get("lang"), head.get("accept-language"))
-            await answer(send, 200, "text/html", words.page("wait", lang).encode())
+            chosen = cookies(head)
+            lang = words.choose(chosen.get("lang"), head.get("accept-language"))
+            page = words.page("wait", lang, chosen.get("theme", "auto"))
+            await answer(send, 200, "text/html", page.encode())
         else:
             await answer(send, 503, "application/json", b'{"ready": false}')
 

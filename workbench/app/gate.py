@@ -33,6 +33,7 @@ OPEN = {
     "POST": re.compile(r"/app/gradio_api/(queue/join|upload|cancel|reset)|/api/[\w/-]+|/logout|/password"),
 }
 UPLOAD = "/app/gradio_api/upload"
+TRICK = re.compile(r"\.\.|//")
 STREAM = re.compile(r"/app/gradio_api/(queue/data|heartbeat)\b")
 FORMS = {"/login", "/welcome", "/password", "/logout"}
 FORM_BYTES, JSON_BYTES, UPLOAD_BYTES = 10_000, 1_000_000, 200 << 20
@@ -131,7 +132,8 @@ class Gate:
         if user is None:
             raise Refused(303 if visit.page else 401, "sign_in")
         page = self.page_of(visit)
-        if page is None and not (visit.method in OPEN and OPEN[visit.method].fullmatch(visit.path)):
+        listed = visit.method in OPEN and OPEN[visit.method].fullmatch(visit.path)
+        if (page is None and not listed) or TRICK.search(visit.path):
             raise Refused(404, "no_page")
         needed = "lead" if visit.path == UPLOAD else self.pages.get(page)
         if needed and not may(self.accounts, user, needed):
@@ -262,7 +264,7 @@ def refusal(visit: Visit, refused: Refused) -> Response:
         return RedirectResponse("/login", 303)
     text = words.say(lang, f"errors.{refused.why}")
     if visit.method == "GET" and "text/html" in visit.headers.get("accept", ""):
-        return HTMLResponse(words.page("refused", lang, text=text), refused.status)
+        return HTMLResponse(words.page("refused", lang, visit.cookies.get("theme", "auto"), text=text), refused.status)
     return JSONResponse({"error": text, "code": refused.why}, refused.status)
 
 

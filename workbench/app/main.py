@@ -5,7 +5,6 @@ import importlib
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.util import find_spec
 
 import gradio as gr
 from fastapi import FastAPI, Request
@@ -18,7 +17,7 @@ from workbench.app.front import url_of
 from workbench.app.gate import Gate
 from workbench.app.house import House
 from workbench.app.roles import undeclared
-from workbench.app.routes import assets, do, files, health, shell, sign
+from workbench.app.routes import assets, do, files, health, label, shell, sign
 from workbench.app.routes.shell import PAGES
 from workbench.app.theme import theme
 from workbench.errors import UsageError
@@ -51,10 +50,7 @@ def assemble(house: House) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=life)
     app.state.house, app.state.closing = house, asyncio.Event()
     app.add_exception_handler(RequestValidationError, unreadable)
-    rooms = [sign, shell, assets, files, do, health]
-    if find_spec("workbench.app.routes.label"):
-        rooms.append(importlib.import_module("workbench.app.routes.label"))
-    for room in rooms:
+    for room in (sign, shell, assets, files, do, label, health):
         app.include_router(room.routes(house))
     app.add_middleware(CORSMiddleware, allow_origins=[])  # or Gradio adds its own, which mirrors any origin
     demo, texts = pages(house)
@@ -84,8 +80,7 @@ def assemble(house: House) -> FastAPI:
 def pages(house: House) -> tuple[gr.Blocks, gr.I18n]:
     """Every page in one Blocks. Whoever leaves an event without a role does not start."""
     t = words.texts()
-    modules = {page: f"workbench.app.pages.{page.name}" for page in PAGES}
-    first, *others = [(page, importlib.import_module(name)) for page, name in modules.items() if find_spec(name)]
+    first, *others = [(page, importlib.import_module(f"workbench.app.pages.{page.name}")) for page in PAGES]
     with gr.Blocks(title="Preference Workbench", analytics_enabled=False, fill_width=True) as demo:
         gr.Navbar(visible=False)
         first[1].build(house, t)

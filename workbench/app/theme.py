@@ -110,6 +110,7 @@ SHAPE = {
     "block_label_text_weight": "600",
     "block_title_text_weight": "600",
     "button_large_text_weight": "600",
+    "button_large_text_size": "*text_md",
     "button_medium_text_weight": "600",
     "checkbox_label_shadow": "none",
     "button_border_width": "1px",

@@ -62,8 +62,13 @@ def template(name: str) -> Page:
     return Page((HERE / "assets" / "plain" / f"{name}.html").read_text(encoding="utf-8"))
 
 
-def page(kind: str, lang: str, **values: Any) -> str:
+def page(kind: str, lang: str, theme: str = "auto", **values: Any) -> str:
     """A page of assets/plain as HTML, set in their common frame."""
-    values |= {"lang": lang, "other": next(x for x in LANGS if x != lang), "title": say(lang, f"sign.title.{kind}")}
+    values |= {
+        "theme": theme,
+        "lang": lang,
+        "other": next(x for x in LANGS if x != lang),
+        "title": say(lang, f"sign.title.{kind}"),
+    }
     known = {key: html.escape(str(text)) for key, text in (load(lang) | values).items()}
     return template("frame").substitute(known | {"content": template(kind).substitute(known)})

@@ -74,10 +74,11 @@ def address(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def page(name: str, request: Request, error: WorkbenchError | None = None, **values: str) -> Response:
+def page(kind: str, request: Request, error: WorkbenchError | None = None, **values: str) -> Response:
     """A plain page, with what went wrong when something did."""
     said = explain(error, request) if error else ""
-    text = words.page(name, words.lang_of(request), **{"name": "", **values}, error=said)
+    theme = request.cookies.get("theme", "auto")
+    text = words.page(kind, words.lang_of(request), theme, **{"name": "", **values}, error=said)
     return HTMLResponse(text, error.status if error else 200)
 
 

@@ -1,0 +1,191 @@
+"""The process from outside: how it starts, what it says while it starts, how it ends."""
+
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from workbench.jobs.folder import read_json
+
+COMMAND = [sys.executable, "-m", "workbench.app.front"]
+HTML = {"accept": "text/html"}
+
+
+def free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as found:
+        return found.getsockname()[1]
+
+
+@pytest.fixture
+def starting(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server that was started just now: process and address."""
+    port = free_port()
+    process = subprocess.Popen([*COMMAND, "--home", str(home), "--port", str(port)], stdout=subprocess.PIPE, text=True)
+    yield process, f"http://127.0.0.1:{port}"
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+
+
+def first_answer(base: str, path: str, **headers: str) -> httpx.Response:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            return httpx.get(base + path, headers=headers, timeout=60)
+        except httpx.ConnectError:
+            time.sleep(0.01)
+    raise AssertionError("no answer")
+
+
+def worked(process: subprocess.Popen[str]) -> float:
+    """Seconds of work so far: unlike the clock, it does not depend on what else the machine does."""
+    spent = psutil.Process(process.pid).cpu_times()
+    return spent.user + spent.system
+
+
+def test_the_waiting_page_comes_first_and_programs_are_told_to_wait(starting: Any) -> None:
+    process, base = starting
+    page = first_answer(base, "/app/label", **HTML)
+    assert worked(process) < 2  # on an idle machine 0.3 s, and so long it takes
+    assert page.status_code == 200
+    assert "wait.js" in page.text
+    assert "script-src" not in page.headers["content-security-policy"]  # nothing but 'self'
+    assert httpx.get(f"{base}/assets/public/wait.js").status_code == 200
+    for answer in (httpx.get(f"{base}/healthz"), httpx.post(f"{base}/api/label/submit", json={})):
+        assert (answer.status_code, answer.json()) == (503, {"ready": False})
+    assert "ready" in process.stdout.readline()
+    assert worked(process) < 12  # on an idle machine 3 s
+    assert httpx.get(f"{base}/healthz").json() == {"ready": True}
+
+
+def test_only_uvicorn_and_our_own_words_are_imported_before_the_first_page() -> None:
+    code = "import sys, workbench.app.front; print([n for n in sys.argv[1:] if n in sys.modules])"
+    names = ["gradio", "fastapi", "starlette", "duckdb", "pandas", "numpy", "httpx"]
+    done = subprocess.run([sys.executable, "-c", code, *names], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.rule("R14")
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("ready", [True, False])
+def test_a_signal_stops_it_cleanly(starting: Any, home: Path, sig: int, ready: bool) -> None:
+    process, base = starting
+    if ready:
+        process.stdout.readline()
+    else:
+        first_answer(base, "/healthz")
+    process.send_signal(sig)
+    assert process.wait(60) == 0
+    assert (home / "clean.json").exists()
+    assert not (home / "server.json").exists()
+
+
+@pytest.mark.rule("S14")
+def test_the_link_is_printed_while_nobody_rules(start_server: Callable[..., Any], home: Path) -> None:
+    server = start_server(home)
+    assert re.fullmatch(rf"{server.base}/welcome#[\w-]{{43}}", server.link)
+    kept = home / "server.json"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    assert read_json(kept)["url"] == server.base
+    server.welcome("ada", server.link)
+    server.stop()
+    assert start_server(home).link is None
+
+
+@pytest.mark.rule("S36")
+def test_a_restart_keeps_the_session(start_server: Callable[..., Any], home: Path) -> None:
+    server = start_server(home)
+    client = server.welcome("ada", server.link)
+    assert client.get("/api/shell").json()["user"] == "ada"
+    server.stop()
+    again = start_server(home)
+    assert again.client(cookie=f"sid={client.cookies['sid']}").get("/api/shell").json()["user"] == "ada"
+
+
+def run(*args: str) -> tuple[int, str]:
+    done = subprocess.run([*COMMAND, *args], capture_output=True, text=True, timeout=60)
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    return done.returncode, lines[0]
+
+
+@pytest.mark.rule("R6")
+def test_a_second_server_of_the_home_exits_3(server: Any, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(server.home)
+    for home in (server.home, link):
+        code, said = run("--home", str(home), "--port", "0")
+        assert code == 3
+        assert f"process {server.process.pid}" in said
+        assert server.base in said
+    port = server.base.rpartition(":")[2]
+    assert run("--home", str(server.home), "--port", port)[0] == 3
+    assert httpx.get(f"{server.base}/healthz").status_code == 200
+
+
+@pytest.mark.rule("R7")
+def test_a_busy_port_exits_4_and_touches_nothing(home: Path) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        code, said = run("--home", str(home), "--port", str(port))
+    assert (code, str(port) in said) == (4, True)
+    assert not home.exists()
+
+
+def test_a_host_that_is_not_ours_exits_2(home: Path) -> None:
+    assert run("--home", str(home), "--host", "203.0.113.9", "--port", "0")[0] == 2
+    assert run("--home", str(home), "--host", "no.such.host.invalid", "--port", "0")[0] == 2
+
+
+@pytest.mark.rule("S14")
+def test_the_network_without_an_admin_exits_2(home: Path) -> None:
+    code, said = run("--home", str(home), "--host", "0.0.0.0", "--port", "0")
+    assert (code, "nobody can sign in" in said) == (2, True)
+
+
+@pytest.mark.rule("R8")
+def test_a_damaged_store_exits_5(start_server: Callable[..., Any], home: Path) -> None:
+    start_server(home).stop()
+    (home / "workbench.duckdb").write_bytes(b"junk" * 4096)
+    assert run("--home", str(home), "--port", "0")[0] == 5
+
+
+@pytest.mark.rule("R27")
+def test_a_home_that_cannot_be_exits_7(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, said = run("--home", str(tmp_path / "file" / "home"), "--port", "0")
+    assert (code, str(tmp_path / "file") in said) == (7, True)
+
+
+@pytest.mark.rule("R14")
+def test_a_stop_does_not_wait_for_open_pages(start_server: Callable[..., Any], home: Path) -> None:
+    server = start_server(home)
+    client = server.welcome("ada", server.link)
+    with client.stream("GET", "/app/gradio_api/heartbeat/mine") as beat:
+        assert beat.status_code == 200
+        begun = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - begun < 5
+
+
+@pytest.mark.rule("R14")
+def test_a_second_signal_ends_it_at_once(start_server: Callable[..., Any], home: Path) -> None:
+    server = start_server(home)
+    server.process.send_signal(signal.SIGSTOP)
+    os.kill(server.process.pid, signal.SIGTERM)
+    os.kill(server.process.pid, signal.SIGINT)
+    server.process.send_signal(signal.SIGCONT)
+    assert server.process.wait(5) in (0, 1)

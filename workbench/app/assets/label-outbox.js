@@ -2,7 +2,7 @@
 // tabs never overwrite each other; posting one twice is harmless, its uid is the same. Leaves out what is shown of it.
 
 const FIRST = 300;
-const LAST = 30_000;
+const LAST = 5000; // somebody is looking at "waiting"
 const REFUSED = new Set([409, 410, 422]);
 
 export class Outbox extends EventTarget {

@@ -50,10 +50,11 @@ function paintTurn(turn, named, say, source) {
   const body = h("div", { className: turn.html && !source ? "rich" : "plain" });
   if (turn.html && !source) body.innerHTML = turn.html;
   else body.textContent = turn.content;
+  for (const wide of body.querySelectorAll("pre, table, math[display=block]")) wide.tabIndex = 0; // so that keys can scroll it
   text.append(body);
   for (const call of turn.calls ?? []) {
     text.append(h("details", { className: "call" }, h("summary", { textContent: say("call") }),
-      h("pre", { textContent: JSON.stringify(call, null, 2) })));
+      h("pre", { tabIndex: 0, textContent: JSON.stringify(call, null, 2) })));
   }
   return text;
 }

@@ -1,0 +1,534 @@
+"""The Label page in a real browser: keys, undo, reload, no network, a restart, a finger, and how fast it paints."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from itertools import count, pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.browser
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+
+SHOWN = ".label[data-item]:not([data-item=''])"
+READY = 200  # ms after a paint: keys count again
+MODEL = "canary-model-7b"
+RICH = (
+    "Put it on a **bright sill** and:\n\n1. water from below\n2. turn it\n\n```python\ndef water(plant, days=2):\n"
+    "    return plant.thirst > days  # days without water since the soil was dry to the touch\n"
+    "```\n\nThe loss is $\\sum_i x_i^2$.\n\n| month | light |\n|---|---|\n| May | 14 h |\n"
+)
+LONG = "Basil (Ocimum basilicum) is a tender annual that dislikes temperatures below 10 °C. " * 30
+Rows = list[dict[str, Any]]
+
+
+def row(prompt: str, *texts: str, lang: str = "en") -> dict[str, Any]:
+    answers = [{"model": f"{MODEL}-{i}", "text": text} for i, text in enumerate(texts)]
+    return {"prompt": prompt, "candidates": answers, "lang": lang}
+
+
+def fill(server: Any, folder: Path, name: str, rows: Rows) -> int:
+    project = server.do("project_create", name=name)["id"]
+    path = folder / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    number = server.do("import_file", project=project, path=str(path), dialect="prompts")["import"]
+    server.do("import_confirm", project=project, number=number)
+    return project
+
+
+@pytest.fixture(scope="module")
+def many(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A project with more to label than these tests do."""
+    rows = [row(f"question {i}", f"one of {i}", f"two of {i}: {'word ' * 400}") for i in range(300)]
+    project = fill(server, tmp_path_factory.mktemp("many"), "Many", rows)
+    yield project
+    server.do("project_change", project=project, archived=True)
+
+
+@pytest.fixture
+def few(server: Any, tmp_path: Path) -> Iterator[Callable[[Rows], int]]:
+    """`few(rows)`: a project of its own."""
+    made: list[int] = []
+
+    def make(rows: Rows) -> int:
+        made.append(fill(server, tmp_path, f"Few {tmp_path.name}", rows))
+        return made[-1]
+
+    yield make
+    for project in made:
+        server.do("project_change", project=project, archived=True)
+
+
+class Desk:
+    """A signed-in annotator before the Label page."""
+
+    def __init__(self, server: Any, context: Any, user: str, project: int) -> None:
+        self.server, self.user, self.project = server, user, project
+        context.add_cookies([{"name": "project", "value": str(project), "url": server.base}])
+        self.page = context.new_page()
+        self.label = self.page.locator(".label")
+        self.go()
+
+    def go(self) -> None:
+        self.page.goto(f"{self.server.base}/app/label")
+        self.page.locator(SHOWN).wait_for()
+
+    @property
+    def item(self) -> str:
+        return self.label.get_attribute("data-item")
+
+    @property
+    def prompt(self) -> str:
+        return self.page.locator(".prompt .turn").last.inner_text()
+
+    def press(self, *keys: str) -> None:
+        """Each key when the item has stood long enough, and on to the next."""
+        for key in keys:
+            before = self.item
+            self.page.wait_for_timeout(READY)
+            self.page.keyboard.press(key)
+            self.page.wait_for_function(
+                "before => { const d = document.querySelector('.label').dataset;"
+                " return (d.item && d.item !== before) || document.querySelector('.instead') }",
+                arg=before,
+            )
+
+    def saved(self) -> None:
+        expect(self.page.locator(".saved")).to_have_text(re.compile("All saved"), timeout=30_000)
+        self.page.wait_for_function("() => !Object.keys(localStorage).some(k => k.startsWith('label.outbox'))")
+
+    def done(self, task: str = "pair") -> dict[str, Any]:
+        """What the server knows of this annotator."""
+        sid = self.server.user(self.user).cookies["sid"]
+        head = {"cookie": f"sid={sid}; project={self.project}"}
+        return self.server.client().get("/api/label/progress", headers=head).json()["tasks"][task]
+
+
+@pytest.fixture
+def sit(server: Any, new_context: Callable[..., Any], many: int) -> Callable[..., Desk]:
+    """`sit(project, **context options)`: a new annotator at the page."""
+    names = count(1)
+
+    def make(project: int = many, **options: Any) -> Desk:
+        user = f"ann{project}x{next(names)}x{time.monotonic_ns() % 10**6}"
+        return Desk(server, new_context(server, user, **options), user, project)
+
+    return make
+
+
+def forgive(desk: Desk, *texts: str) -> None:
+    """Take from the faults what a test caused on purpose."""
+    seen = desk.page.context.faults.seen
+    seen[:] = [fault for fault in seen if not any(text in fault for text in texts)]
+
+
+def test_ten_pairs_by_ten_keys(sit: Callable[..., Desk]) -> None:
+    desk, seen = sit(), []
+    for key in ("1", "2", "3", "4", "5", "6", "0", "9", "1", "6"):
+        seen.append(desk.item)
+        desk.press(key)
+    desk.saved()
+    assert len(set(seen)) == 10
+    assert desk.done()["mine"] == 10
+    expect(desk.page.locator(".figures")).to_contain_text("10 by you today")
+    expect(desk.page.locator(".last")).to_have_text("Answer 2 much better")
+    assert MODEL not in desk.page.content()
+
+
+def test_ten_thumbs_by_ten_keys(sit: Callable[..., Desk]) -> None:
+    desk = sit()
+    desk.page.get_by_role("button", name="Thumbs").click()
+    expect(desk.page.locator(".answer")).to_have_count(1)
+    desk.press("1", "2", "a", "d", "A", "D", "1", "2", "1", "a")
+    desk.saved()
+    assert (desk.done("thumb")["mine"], desk.done("pair")["mine"]) == (10, 0)
+
+
+def test_every_choice_has_a_button_with_its_key(sit: Callable[..., Desk]) -> None:
+    desk = sit()
+    for name in ("much better", "tie", "both bad"):
+        before = desk.item
+        desk.page.wait_for_timeout(READY)
+        button = desk.page.get_by_role("button", name=name).first
+        assert button.get_attribute("aria-keyshortcuts") in ("1", "0", "9")
+        assert button.locator("kbd").inner_text() == button.get_attribute("aria-keyshortcuts")
+        button.click()
+        expect(desk.label).not_to_have_attribute("data-item", before)
+    desk.page.wait_for_timeout(READY)
+    desk.page.get_by_role("button", name="Skip").focus()
+    desk.page.keyboard.press("Enter")
+    desk.saved()
+    assert (desk.done()["mine"], desk.done()["skipped"]) == (3, 1)
+
+
+def test_undo_goes_back_and_the_new_answer_replaces_the_old(sit: Callable[..., Desk]) -> None:
+    desk, prompts = sit(), []
+    for key in ("1", "x", "2"):
+        prompts.append(desk.prompt)
+        desk.press(key)
+    ahead = desk.prompt
+    desk.press("z")
+    assert desk.prompt == prompts[2]
+    desk.press("z")
+    assert desk.prompt == prompts[1]
+    desk.saved()
+    assert (desk.done()["mine"], desk.done()["skipped"]) == (1, 0)
+    desk.press("6")
+    assert desk.prompt == prompts[2]
+    desk.press("0")
+    assert desk.prompt == ahead
+    desk.saved()
+    assert desk.done()["mine"] == 3
+
+
+def test_skip_and_flag_leave_the_item_without_a_label(sit: Callable[..., Desk]) -> None:
+    desk = sit()
+    desk.press("x")
+    before = desk.item
+    desk.page.wait_for_timeout(READY)
+    desk.page.keyboard.press("f")
+    expect(desk.page.get_by_role("dialog", name="Flag for the lead")).to_be_visible()
+    desk.page.keyboard.press("Escape")
+    assert desk.item == before
+    desk.page.keyboard.press("f")
+    desk.press("2")
+    assert desk.item != before
+    desk.saved()
+    done = desk.done()
+    assert (done["mine"], done["skipped"], done["flagged"]) == (0, 1, 1)
+
+
+@pytest.mark.rule("R17")
+def test_a_reload_shows_the_same_item_again(sit: Callable[..., Desk]) -> None:
+    desk = sit()
+    desk.press("1", "2")
+    item, answers = desk.item, desk.page.locator(".answers").inner_text()
+    desk.saved()
+    desk.page.reload()
+    desk.page.locator(SHOWN).wait_for()
+    assert (desk.item, desk.page.locator(".answers").inner_text()) == (item, answers)
+
+
+@pytest.mark.rule("R18")
+def test_without_the_server_labels_wait_and_then_are_saved(sit: Callable[..., Desk]) -> None:
+    desk = sit()
+    desk.page.route("**/api/label/submit", lambda route: route.abort())
+    desk.press("1", "2", "3")
+    expect(desk.page.locator(".saved")).to_have_text(re.compile("3 waiting"))
+    assert desk.done()["mine"] == 0
+    desk.page.on("dialog", lambda dialog: dialog.accept())
+    desk.page.reload()
+    desk.page.locator(SHOWN).wait_for()
+    expect(desk.page.locator(".saved")).to_have_text(re.compile("3 waiting"))
+    desk.page.unroute("**/api/label/submit")
+    desk.page.evaluate("window.dispatchEvent(new Event('online'))")
+    desk.saved()
+    assert desk.done()["mine"] == 3
+    forgive(desk, "Failed to load resource")
+
+
+@pytest.mark.rule("R18")
+def test_an_answer_lost_on_the_way_back_is_one_label(sit: Callable[..., Desk]) -> None:
+    desk, lost = sit(), []
+
+    def lose(route: Any) -> None:
+        lost.append(route.fetch())
+        route.abort()
+
+    desk.page.route("**/api/label/submit", lose, times=2)
+    desk.press("1")
+    desk.saved()
+    assert [answer.status for answer in lost] == [200, 200]
+    assert desk.done()["mine"] == 1
+    forgive(desk, "Failed to load resource")
+
+
+def test_a_refused_answer_is_said_and_not_kept(sit: Callable[..., Desk]) -> None:
+    desk = sit()
+    body = json.dumps({"error": "taken", "code": "taken"})
+    desk.page.route("**/api/label/submit", lambda route: route.fulfill(status=409, body=body), times=1)
+    desk.press("1")
+    expect(desk.page.locator(".notice")).to_have_text("Not stored: somebody else answered that item")
+    desk.saved()
+    expect(desk.page.locator(".figures")).to_contain_text("0 by you today")
+    forgive(desk, "Failed to load resource")
+
+
+@pytest.mark.rule("R18")
+def test_a_double_press_labels_once(sit: Callable[..., Desk]) -> None:
+    desk = sit()
+    desk.page.wait_for_timeout(READY)
+    desk.page.keyboard.press("1")
+    desk.page.keyboard.press("1")
+    desk.page.wait_for_timeout(READY)
+    desk.saved()
+    assert desk.done()["mine"] == 1
+
+
+WATCH = """() => {
+  const label = document.querySelector('.label');
+  window.painted = {};
+  const see = () => { if (label.dataset.item) window.painted[label.dataset.item] ??= performance.now(); };
+  new MutationObserver(see).observe(label, { attributes: true, attributeFilter: ['data-item'] });
+  see();
+  window.sent = [];
+  const post = window.fetch;
+  window.fetch = (address, options) => {
+    if (String(address).endsWith('/submit')) window.sent.push(JSON.parse(options.body));
+    return post(address, options);
+  };
+  window.pressed = [];
+  addEventListener('keydown', (event) => window.pressed.push(event.timeStamp), true);
+}"""
+
+
+def test_forty_presses_at_thirty_milliseconds_label_nothing_unseen(sit: Callable[..., Desk]) -> None:
+    desk = sit()
+    desk.page.evaluate(WATCH)
+    desk.page.wait_for_timeout(READY)
+    for _ in range(40):
+        desk.page.keyboard.press("2")
+        desk.page.wait_for_timeout(30)
+    desk.page.wait_for_timeout(READY)
+    desk.saved()
+    painted, sent, pressed = (desk.page.evaluate(f"window.{name}") for name in ("painted", "sent", "pressed"))
+    assert len(pressed) == 40
+    assert 1 <= len({body["uid"] for body in sent}) == desk.done()["mine"] < 40
+    moments = sorted(painted.values())
+    assert all(body["lease"] in painted for body in sent)
+    assert min(b - a for a, b in pairwise(moments)) >= 150
+
+
+MEASURE = """() => {
+  window.times = [];
+  addEventListener('keydown', (event) => {
+    const before = document.querySelector('.label').dataset.item;
+    requestAnimationFrame(() => {
+      const channel = new MessageChannel();
+      channel.port1.onmessage = () => {
+        const now = document.querySelector('.label').dataset.item;
+        if (now !== before) window.times.push(performance.now() - event.timeStamp);
+      };
+      channel.port2.postMessage(null);
+    });
+  }, true);
+}"""
+
+
+def test_the_next_item_is_painted_within_a_frame_or_two(sit: Callable[..., Desk], capsys: Any) -> None:
+    desk = sit()
+    desk.page.evaluate(MEASURE)
+    for _ in range(40):
+        desk.page.wait_for_timeout(READY)
+        desk.page.keyboard.press("1")
+    desk.saved()
+    times = sorted(desk.page.evaluate("window.times"))
+    p50, p95 = times[len(times) // 2], times[int(len(times) * 0.95)]
+    with capsys.disabled():
+        print(f"\nkey to next item painted: p50 {p50:.1f} ms, p95 {p95:.1f} ms, {len(times)} labels")
+    assert len(times) >= 35
+    assert p50 < 100
+
+
+PRESS = (
+    "init => document.dispatchEvent(new KeyboardEvent('keydown', { key: '1', code: 'Digit1', bubbles: true, ...init }))"
+)
+
+
+OTHERS = (
+    {"isComposing": True},
+    {"keyCode": 229},
+    {"repeat": True},
+    {"ctrlKey": True},
+    {"altKey": True},
+    {"metaKey": True},
+    {"key": "End", "code": "Numpad1"},
+    {"key": " ", "code": "Space"},
+)
+OURS = ({}, {"key": "1", "code": "Numpad1"}, {"key": "&"}, {"key": "я", "code": "KeyX"}, {"key": "x", "code": "KeyB"})
+
+
+def test_keys_meant_for_others_are_left_alone_on_any_keyboard(sit: Callable[..., Desk]) -> None:
+    desk = sit()
+    before = desk.item
+    desk.page.wait_for_timeout(READY)
+    for init in OTHERS:
+        desk.page.evaluate(PRESS, init)
+    desk.page.wait_for_timeout(100)
+    assert desk.item == before
+    for init in OURS:
+        desk.page.evaluate(PRESS, init)
+        expect(desk.label).not_to_have_attribute("data-item", re.compile(f"^$|{before}"))
+        before = desk.item
+        desk.page.wait_for_timeout(READY)
+
+
+def test_help_guidelines_and_keys_that_can_be_switched_off(
+    sit: Callable[..., Desk], server: Any, few: Callable[[Rows], int]
+) -> None:
+    project = few([row("q", "a", "b")])
+    server.do("project_change", project=project, guideline="Prefer the <b>shorter</b> one.\n\n1. Correct first.")
+    desk = sit(project)
+    desk.page.wait_for_timeout(READY)
+    desk.page.keyboard.press("g")
+    expect(desk.page.get_by_role("dialog", name="Guidelines")).to_contain_text("Prefer the <b>shorter</b> one.")
+    desk.page.keyboard.press("1")
+    desk.page.keyboard.press("g")
+    expect(desk.page.get_by_role("dialog")).to_have_count(0)
+    desk.page.keyboard.press("?")
+    desk.page.get_by_role("checkbox").uncheck()
+    desk.page.keyboard.press("Escape")
+    before = desk.item
+    desk.page.keyboard.press("1")
+    desk.page.wait_for_timeout(100)
+    assert desk.item == before
+
+
+def test_source_text_and_scrolling_apart(sit: Callable[..., Desk], few: Callable[[Rows], int]) -> None:
+    desk = sit(few([row("How?", RICH, LONG)]))
+    answers = desk.page.locator(".answers")
+    expect(answers.locator("strong")).to_have_text("bright sill")
+    expect(answers.locator("math")).to_have_count(1)
+    desk.page.keyboard.press("v")
+    expect(answers.locator("strong")).to_have_count(0)
+    expect(answers).to_contain_text("**bright sill**")
+    stage, long = desk.page.locator(".stage"), desk.page.locator(".answer", has_text="Ocimum")
+    assert stage.evaluate("e => e.scrollHeight > e.clientHeight")
+    desk.page.keyboard.press("s")
+    assert stage.evaluate("e => e.scrollHeight <= e.clientHeight")
+    assert long.evaluate("e => e.scrollHeight > e.clientHeight")
+
+
+@pytest.mark.rule("S17")
+def test_texts_are_texts(sit: Callable[..., Desk], few: Callable[[Rows], int]) -> None:
+    evil = '<img src=x onerror="window.hurt=1"><script>window.hurt=1</script>'
+    desk = sit(
+        few([row(f"prompt {evil}", f"**one** {evil} [x](javascript:window.hurt=1)", f"two {evil} ${{window.hurt=1}}")])
+    )
+    expect(desk.page.locator(".prompt")).to_contain_text("<img src=x")
+    expect(desk.page.locator(".answer").first).to_contain_text("<script>")
+    assert desk.page.locator(".label :is(img, script, form, iframe)").count() == 0
+    assert desk.page.evaluate("window.hurt") is None
+
+
+def test_at_the_end_it_says_what_was_done_and_what_is_next(
+    sit: Callable[..., Desk], few: Callable[[Rows], int]
+) -> None:
+    desk = sit(few([row("first", "a", "b"), row("second", "c", "d")]))
+    desk.press("1", "x")
+    end = desk.page.locator(".instead")
+    expect(end).to_contain_text("All done")
+    expect(end).to_contain_text("You labelled 1")
+    expect(end).to_contain_text("skipped 1")
+    desk.press("z")
+    desk.press("2")
+    expect(end).to_contain_text("You labelled 2")
+    end.get_by_role("link", name="Go on with thumbs").click()
+    desk.page.locator(SHOWN).wait_for()
+    desk.press("1", "2", "1", "2")
+    expect(end).to_contain_text("You labelled 4")
+    desk.saved()
+
+
+@pytest.mark.rule("R17")
+def test_labels_given_while_the_server_is_away_arrive_after_its_restart(
+    start_server: Callable[..., Any], new_context: Callable[..., Any], home: Path, tmp_path: Path
+) -> None:
+    server = start_server(home)
+    server.welcome("ada", server.link)
+    project = fill(server, tmp_path, "Restart", [row(f"question {i}", f"a{i}", f"b{i}") for i in range(20)])
+    desk = Desk(server, new_context(server, "ada"), "ada", project)
+    desk.press("1", "2")
+    desk.saved()
+    assert server.stop() == 0
+    desk.press("3", "4")
+    assert desk.page.locator(SHOWN).count() == 1
+    item = desk.item
+    again = start_server(home, "--port", server.base.rpartition(":")[2])
+    again.clients = server.clients
+    desk.server = again
+    desk.saved()
+    desk.page.locator(SHOWN).wait_for()
+    assert desk.item == item
+    assert desk.done()["mine"] == 4
+    forgive(desk, "Failed to load resource", "Failed to fetch", "503", "ERR_", "NetworkError")
+
+
+def test_a_finger_switches_answers_and_never_answers(sit: Callable[..., Desk]) -> None:
+    desk = sit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    first, second = desk.page.locator(".answer").nth(0), desk.page.locator(".answer").nth(1)
+    before = desk.item
+    expect(second).to_be_hidden()
+    desk.page.get_by_role("button", name="Answer 2", exact=True).tap()
+    expect(first).to_be_hidden()
+    swipe = """([from, to]) => {
+      const stage = document.querySelector('.stage');
+      const touch = (x) => new Touch({ identifier: 1, target: stage, clientX: x, clientY: 400 });
+      stage.dispatchEvent(new TouchEvent('touchstart', { touches: [touch(from)], bubbles: true }));
+      stage.dispatchEvent(new TouchEvent('touchend', { changedTouches: [touch(to)], bubbles: true }));
+    }"""
+    desk.page.evaluate(swipe, [100, 300])
+    expect(second).to_be_hidden()
+    desk.page.evaluate(swipe, [300, 100])
+    expect(first).to_be_hidden()
+    assert desk.item == before
+    desk.page.wait_for_timeout(READY)
+    desk.page.get_by_role("button", name="much better").first.tap()
+    expect(desk.label).not_to_have_attribute("data-item", before)
+    expect(first).to_be_visible()
+    desk.saved()
+    assert desk.done()["mine"] == 1
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)], ids=["wide", "phone"])
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_it_looks_right(
+    sit: Callable[..., Desk], few: Callable[[Rows], int], shot: Any, size: tuple, lang: str
+) -> None:
+    width, height = size
+    locale = {"en": "en-US", "zh": "zh-CN"}[lang]
+    history = row("怎样让罗勒过冬？" if lang == "zh" else "How do I keep basil alive in winter?", RICH, LONG, lang=lang)
+    project = few([history])
+    desk = sit(project, viewport={"width": width, "height": height}, locale=locale, has_touch=width < 800)
+    for task in ("pair", "thumb"):
+        desk.page.locator(f"[data-task={task}]").first.click()
+        desk.page.locator(f"{SHOWN}[data-task={task}]").wait_for()
+        for theme in ("light", "dark"):
+            desk.page.emulate_media(color_scheme=theme)
+            name = f"{task} {theme} {lang} {width}"
+            overflow = "e => e.scrollWidth > e.clientWidth + 1"
+            assert not desk.page.locator("html").evaluate(overflow), name
+            assert not desk.page.locator("html").evaluate("e => e.scrollHeight > e.clientHeight"), name
+            for part in (".prompt", ".choices", ".tools", ".head"):
+                assert not desk.label.locator(part).evaluate(overflow), f"{name} {part}"
+            for button in desk.page.locator(".choice").all():
+                assert not button.evaluate(overflow), f"{name} {button.inner_text()}"
+                box = button.bounding_box()
+                assert box["height"] >= 44, name
+                assert box["y"] + box["height"] <= height, name
+            assert not re.search(r"label\.[a-z_.]+", desk.page.locator(".label").inner_text()), name
+            shot(desk.page, f"label-{task}-{theme}-{lang}-{width}")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_it_is_accessible(sit: Callable[..., Desk], few: Callable[[Rows], int], theme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    desk = sit(few([row("How?", RICH, LONG)]), color_scheme=theme)
+    for task in ("pair", "thumb"):
+        desk.page.locator(f"[data-task={task}]").first.click()
+        desk.page.locator(f"{SHOWN}[data-task={task}]").wait_for()
+        found = axe.run(desk.page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}).response[
+            "violations"
+        ]
+        bad = [
+            (v["id"], n["target"], n["failureSummary"])
+            for v in found
+            for n in v["nodes"]
+            if v["impact"] in ("serious", "critical")
+        ]
+        assert bad == []
+    assert desk.page.evaluate("document.activeElement.tagName") in ("H2", "BUTTON", "BODY")

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import json
 import os
 import resource
 import shutil
@@ -228,3 +229,23 @@ def test_an_old_python_gets_one_line() -> None:
     answer = subprocess.run(command, capture_output=True, text=True)
     assert answer.returncode == 2
     assert answer.stderr == "launch.py: Preference Workbench needs Python 3.11 or newer; this is 3.9.2\n"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_real_first_run_brings_no_cuda_to_a_machine_without_a_gpu(tmp_path: Path) -> None:
+    module = loaded(LAUNCH)
+    if module.has_gpu():
+        pytest.skip("this machine has a GPU")
+    clone = tmp_path / "a clone"
+    subprocess.run(["git", "clone", "--quiet", str(LAUNCH.parent), str(clone)], check=True)
+    command = [sys.executable, str(clone / "launch.py"), "project", "list", "--home", str(tmp_path / "home")]
+    first = subprocess.run(command, capture_output=True, text=True, cwd="/")
+    assert first.returncode == 0, first.stderr[-2000:]
+    start = time.monotonic()
+    subprocess.run(command, check=True, cwd="/")
+    assert time.monotonic() - start < 3
+    listed = [clone / ".venv" / "bin" / "python", "-m", "pip", "list", "--format", "json"]
+    names = [found["name"] for found in json.loads(subprocess.run(listed, check=True, capture_output=True).stdout)]
+    assert "torch" in names
+    assert [name for name in names if name.startswith(("nvidia", "triton", "cuda"))] == []

@@ -258,6 +258,8 @@ def lines(found: dict[str, Any]) -> str:
 
 def table(rows: list[dict[str, Any]], *columns: str) -> str:
     """Aligned columns; what is missing stays blank."""
+    if not rows:
+        return "none yet"
     grid = [columns, *([cell(row.get(c)) for c in columns] for row in rows)]
     widths = [max(len(row[i]) for row in grid) for i in range(len(columns))]
     return "\n".join("  ".join(v.ljust(w) for v, w in zip(row, widths, strict=True)).rstrip() for row in grid)

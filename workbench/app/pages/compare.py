@@ -1,6 +1,7 @@
 """The Compare page: one prompt, two models side by side, a blind vote; held-out comparisons and their results."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -46,55 +47,60 @@ def build(house: House, t: gr.I18n) -> None:
         gr.Markdown(t("compare.held_out.help"))
         held_out = parts.button(t("compare.held_out.start"), elem_id="held-out")
 
-    @requires(house.accounts, "lead")
-    def show(request: gr.Request) -> list[Any]:
-        """The first base against the newest run, and the votes so far."""
-        names = startable(house, request.username)
-        chosen = (names[0], names[-1]) if names else (None, None)
-        return [*(gr.Dropdown(choices=names, value=value) for value in chosen), table(house, request)]
-
-    @requires(house.accounts, "lead")
-    def answer(request: gr.Request, text: str, a: str, b: str) -> Iterator[list[Any]]:
-        """Stream both answers; the votes open when both are whole."""
-        lang, shut = words.lang_of(request), [gr.Button(interactive=False)] * len(VOTES)
-        project = house.project_of(request.username, request.cookies)
-        if project is None or not (text or "").strip() or a == b:
-            yield ["", "", "", parts.line(words.say(lang, "compare.needs")), *shut]
-            return
-        values = {"project": project.id, "prompt": text, "models": [a, b]}
-        number = ACTIONS["compare_ask"](house, request.username, **values)["request"]
-        yield [number, "", "", parts.line(words.say(lang, "compare.waiting")), *shut]
-        texts = ["", ""]
-        for texts in compare_events(house, request.username, number):
-            yield [number, *texts, parts.line(words.say(lang, "compare.writing")), *shut]
-        same = texts[0] == texts[1]
-        verdict = parts.line(words.say(lang, "compare.same" if same else "compare.choose"))
-        yield [number, *texts, verdict, *[gr.Button(interactive=not same)] * len(VOTES)]
-
-    def vote_for(key: str) -> Any:
-        @requires(house.accounts, "lead")
-        def vote(request: gr.Request, number: str) -> list[Any]:
-            choice, strength = VOTES[key]
-            values = {"request": number, "choice": choice, "strength": strength}
-            left_name, right_name = ACTIONS["compare_vote"](house, request.username, **values)["reveal"]
-            who = words.say(words.lang_of(request), "compare.reveal", left=left_name, right=right_name)
-            return [parts.line(who), table(house, request), *[gr.Button(interactive=False)] * len(VOTES)]
-
-        return vote
-
-    @requires(house.accounts, "lead")
-    def whole_set(request: gr.Request, a: str, b: str) -> str:
-        project = house.project_of(request.username, request.cookies)
-        made = ACTIONS["compare_set"](house, request.username, project=project and project.id, models=[a, b])
-        return parts.line(words.say(words.lang_of(request), "compare.queued", **made))
-
-    quiet = {"api_visibility": "private"}
-    gr.context.Context.root_block.load(show, None, [first, second, results], show_progress="hidden", **quiet)
+    lead, quiet = requires(house.accounts, "lead"), {"api_visibility": "private"}
+    page = gr.context.Context.root_block
+    page.load(lead(partial(show, house)), None, [first, second, results], show_progress="hidden", **quiet)
     for event in (ask.click, prompt.submit):
-        event(answer, [prompt, first, second], [asked, left, right, said, *buttons.values()], **quiet)
+        shown = [asked, left, right, said, *buttons.values()]
+        event(lead(partial(answer, house)), [prompt, first, second], shown, **quiet)
     for key, button in buttons.items():
-        button.click(vote_for(key), asked, [said, results, *buttons.values()], **quiet)
-    held_out.click(whole_set, [first, second], said, **quiet)
+        button.click(lead(partial(vote, house, key)), asked, [said, results, *buttons.values()], **quiet)
+    held_out.click(lead(partial(whole_set, house)), [first, second], said, **quiet)
+
+
+def show(house: House, request: gr.Request) -> list[Any]:
+    """The first base against the newest run, and the votes so far."""
+    names = startable(house, request.username)
+    chosen = (names[0], names[-1]) if names else (None, None)
+    return [*(gr.Dropdown(choices=names, value=value) for value in chosen), table(house, request)]
+
+
+def answer(house: House, request: gr.Request, text: str, a: str, b: str) -> Iterator[list[Any]]:
+    """Stream both answers; the votes open when both are whole."""
+    lang, project = words.lang_of(request), house.project_of(request.username, request.cookies)
+    if project is None or not (text or "").strip() or a == b:
+        yield ["", "", "", parts.line(words.say(lang, "compare.needs")), *votes(open=False)]
+        return
+    values = {"project": project.id, "prompt": text, "models": [a, b]}
+    number = ACTIONS["compare_ask"](house, request.username, **values)["request"]
+    yield [number, "", "", parts.line(words.say(lang, "compare.waiting")), *votes(open=False)]
+    texts = ["", ""]
+    for texts in compare_events(house, request.username, number):
+        yield [number, *texts, parts.line(words.say(lang, "compare.writing")), *votes(open=False)]
+    same = texts[0] == texts[1]
+    verdict = parts.line(words.say(lang, "compare.same" if same else "compare.choose"))
+    yield [number, *texts, verdict, *votes(open=not same)]
+
+
+def vote(house: House, key: str, request: gr.Request, number: str) -> list[Any]:
+    choice, strength = VOTES[key]
+    values = {"request": number, "choice": choice, "strength": strength}
+    left, right = ACTIONS["compare_vote"](house, request.username, **values)["reveal"]
+    who = words.say(words.lang_of(request), "compare.reveal", left=left, right=right)
+    return [parts.line(who), table(house, request), *votes(open=False)]
+
+
+def votes(*, open: bool) -> list[gr.Button]:
+    return [gr.Button(interactive=open)] * len(VOTES)
+
+
+def whole_set(house: House, request: gr.Request, a: str, b: str) -> str:
+    """Both models answer the held-out prompts; the pairs wait on the Label page."""
+    lang, project = words.lang_of(request), house.project_of(request.username, request.cookies)
+    if project is None or a == b:
+        return parts.line(words.say(lang, "compare.needs"))
+    made = ACTIONS["compare_set"](house, request.username, project=project.id, models=[a, b])
+    return parts.line(words.say(lang, "compare.queued", **made))
 
 
 def table(house: House, request: gr.Request) -> str:

@@ -1,5 +1,6 @@
 """One run as it goes: progress, charts with a sentence each, samples, provenance. Part of the Train page."""
 
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -47,49 +48,41 @@ def build(house: House, t: gr.I18n) -> gr.Dropdown:
     drawn = gr.State("")  # what the page shows, so that nothing is sent twice; a reload draws it anew
     timer = gr.Timer(TICK)
 
-    @requires(house.accounts, "lead")
-    def newest(request: gr.Request) -> gr.Dropdown:
-        return listed(house, request)
-
-    @requires(house.accounts, "lead")
-    def draw(request: gr.Request, number: int | None, before: str) -> list[Any]:
-        """Everything about the run, or nothing when nothing has changed."""
-        lang, rest = words.lang_of(request), 7 + len(plots)
-        run = ACTIONS["run"](house, request.username, number=number) if number else None
-        now = fingerprint(run)
-        if now == before:
-            return [gr.skip()] * (rest + 1)
-        if run is None:
-            return [now, parts.line(words.say(lang, "train.no_run")), *[gr.skip()] * (rest - 1)]
-        ended, done = run["status"]["state"] in END_STATES, run["status"]["state"] == "done"
-        return [
-            now,
-            describe(lang, run),
-            percent(run["status"]),
-            gr.Button(visible=not ended),
-            gr.Button(visible=ended and not done),
-            answers(lang, run["samples"]),
-            run["config"],
-            run["log"],
-            *[series(lang, run["metrics"], name) for name in CHARTS.values()],
-        ]
-
-    @requires(house.accounts, "lead")
-    def halt(request: gr.Request, number: int) -> None:
-        ACTIONS["run_stop"](house, request.username, number=number)
-
-    @requires(house.accounts, "lead")
-    def go_on(request: gr.Request, number: int) -> None:
-        ACTIONS["run_resume"](house, request.username, number=number)
-
-    quiet = {"show_progress": "hidden", "api_visibility": "private"}
+    lead, quiet = requires(house.accounts, "lead"), {"show_progress": "hidden", "api_visibility": "private"}
     outputs = [drawn, state, bar, stop, resume, samples, config, log, *plots]
-    gr.context.Context.root_block.load(newest, None, chosen, **quiet)
+    gr.context.Context.root_block.load(lead(partial(listed, house)), None, chosen, **quiet)
     for event in (timer.tick, chosen.change):
-        event(draw, [chosen, drawn], outputs, **quiet)
-    stop.click(halt, chosen, None, **quiet)
-    resume.click(go_on, chosen, None, **quiet)
+        event(lead(partial(draw, house)), [chosen, drawn], outputs, **quiet)
+    stop.click(lead(partial(ask, house, "run_stop")), chosen, None, **quiet)
+    resume.click(lead(partial(ask, house, "run_resume")), chosen, None, **quiet)
     return chosen
+
+
+def draw(house: House, request: gr.Request, number: int | None, before: str) -> list[Any]:
+    """Everything about the run, or nothing when nothing has changed."""
+    lang, rest = words.lang_of(request), 7 + len(CHARTS)
+    run = ACTIONS["run"](house, request.username, number=number) if number else None
+    now = fingerprint(run)
+    if now == before:
+        return [gr.skip()] * (rest + 1)
+    if run is None:
+        return [now, parts.line(words.say(lang, "train.no_run")), *[gr.skip()] * (rest - 1)]
+    ended, done = run["status"]["state"] in END_STATES, run["status"]["state"] == "done"
+    return [
+        now,
+        describe(lang, run),
+        percent(run["status"]),
+        gr.Button(visible=not ended),
+        gr.Button(visible=ended and not done),
+        answers(lang, run["samples"]),
+        run["config"],
+        run["log"],
+        *[series(lang, run["metrics"], name) for name in CHARTS.values()],
+    ]
+
+
+def ask(house: House, act: str, request: gr.Request, number: int) -> None:
+    ACTIONS[act](house, request.username, number=number)
 
 
 def listed(house: House, request: gr.Request, number: int | None = None) -> gr.Dropdown:

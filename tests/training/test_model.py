@@ -12,7 +12,7 @@ from workbench.errors import ModelError
 from workbench.training.data import Line
 from workbench.training.hparams import make
 from workbench.training.methods import DPO, RM
-from workbench.training.model import Policy, length_limit, load, load_plain, micro_batches
+from workbench.training.model import Policy, blocks, length_limit, load, load_plain, micro_batches
 
 LORA, FULL = make(DPO, {"tuning": "lora"}), make(DPO, {"tuning": "full"})
 
@@ -136,6 +136,23 @@ def test_micro_batches_hold_every_group_once_within_the_budget(budget):
         padded = 2 * len(part) * max(len(line) for i in part for line in groups[i])
         assert padded <= budget or len(part) == 1
     assert (len(parts) == 1) == (budget == 10_000)
+
+
+def test_blocks_pad_lines_of_like_length_together():
+    given = lines(40)
+    parts = blocks(given, least=20)
+    assert sorted(i for part in parts for i in part) == list(range(40))
+    assert len(parts) > 1
+    assert blocks(given, least=10**6) == [sorted(range(40), key=lambda i: -len(given[i]))]
+
+
+def test_results_come_back_in_the_order_of_the_lines(tiny):
+    policy, given = load(tiny, "causal", FULL), lines(12)
+    whole = policy(given)
+    policy.budget = 32
+    torch.testing.assert_close(policy(given).answers.total, whole.answers.total, atol=1e-5, rtol=1e-5)
+    assert policy.real == 2 * sum(map(len, given))
+    assert policy.real < policy.computed
 
 
 def test_a_line_is_immutable():

@@ -129,8 +129,9 @@ class Loop:
         """One optimiser step. Too little memory halves the micro-batches and starts the step again, same result."""
         began, units = time.monotonic(), self.plan.at(self.step)
         for attempt in range(MEMORY_TRIES + 1):
+            self.policy.real = self.policy.computed = 0
             try:
-                loss, metrics, computed = self.gradients(units)
+                loss, metrics = self.gradients(units)
                 break
             except torch.OutOfMemoryError:
                 if attempt == MEMORY_TRIES:
@@ -151,27 +152,26 @@ class Loop:
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.step += 1
-        real = sum(len(line) for u in units for line in u.lines)
-        self.tokens += real
+        self.tokens += sum(len(line) for u in units for line in u.lines)
         self.rows += len(units)
         for shown in metrics:
             self.means.add(shown)
         self.means.add(
             {n: (v * len(units), v.new_tensor(len(units))) for n, v in (("loss", loss), ("grad_norm", norm))}
         )
-        self.means.add({"padding_share": (torch.tensor(computed - real), torch.tensor(computed))})
+        real, computed = torch.tensor(self.policy.real), torch.tensor(self.policy.computed)
+        self.means.add({"padding_share": (computed - real, computed)})
         self.clock += time.monotonic() - began
 
-    def gradients(self, units: list[Unit]) -> tuple[torch.Tensor, list[dict[str, Any]], int]:
-        """Backward over all parts of a step: its loss, the metrics of the parts, and the padded tokens computed."""
-        step, total, metrics, computed = self.objective.step(units), 0.0, [], 0
+    def gradients(self, units: list[Unit]) -> tuple[torch.Tensor, list[dict[str, Any]]]:
+        """Backward over all parts of a step: its loss, and the metrics of the parts."""
+        step, total, metrics = self.objective.step(units), 0.0, []
         for part in self.objective.parts(units):
             made = self.objective.part(part, step)
             made.loss.backward()
             total = total + made.loss.detach()
             metrics.append(made.metrics)
-            computed += max(u.longest for u in part) * sum(len(u.lines) for u in part)
-        return total, metrics, computed
+        return total, metrics
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 from workbench.errors import ModelError
 from workbench.training.data import Line
-from workbench.training.logps import SeqLogps, chunked_logps, head_of
+from workbench.training.logps import SeqLogps, TokenLogps, chunked_logps, head_of
 from workbench.training.methods import Training
 
 Kind = Literal["causal", "reward"]
@@ -33,8 +33,18 @@ class Scored:
     entropy: Tensor
     hits: Tensor
 
-    def __getitem__(self, index: slice) -> "Scored":
+    def __getitem__(self, index: slice | Tensor) -> "Scored":
         return Scored(self.answers[index], self.targets[index], self.entropy[index], self.hits[index])
+
+    @classmethod
+    def joined(cls, parts: Sequence["Scored"]) -> "Scored":
+        answers, targets = ([getattr(p, name) for p in parts] for name in ("answers", "targets"))
+        return cls(
+            SeqLogps(torch.cat([x.total for x in answers]), torch.cat([x.tokens for x in answers])),
+            SeqLogps(torch.cat([x.total for x in targets]), torch.cat([x.tokens for x in targets])),
+            torch.cat([p.entropy for p in parts]),
+            torch.cat([p.hits for p in parts]),
+        )
 
 
 class Padded:
@@ -51,6 +61,7 @@ class Padded:
         ends = np.array([len(line) for line in lines])
         put = lambda x: torch.as_tensor(x, device=device)  # noqa: E731
         self.ids = put(ids)
+        self.tokens = int(ends.sum())
         self.sequence = put(rows)
         self.source = put(rows * width + columns - 1)
         self.target = put(ids[rows, columns])
@@ -72,6 +83,7 @@ class Policy(nn.Module):
         super().__init__()
         self.model, self.tokenizer, self.kind, self.precision = model.eval(), tokenizer, kind, precision
         self.budget = 8192 if self.device.type == "cpu" else 16384  # padded tokens per micro-batch
+        self.real = self.computed = 0  # tokens that went through so far, without and with padding
 
     @property
     def device(self) -> torch.device:
@@ -95,17 +107,25 @@ class Policy(nn.Module):
 
     def forward(self, lines: Sequence[Line]) -> Scored | Tensor:
         """`Scored` of a causal model; scores (n,), read at each line's last token, of a reward model."""
-        block, plain = Padded(lines, self.device), self.plain()
+        parts = blocks(lines, self.budget // 32)
+        back = torch.tensor(np.argsort(np.concatenate(parts)), device=self.device)
+        made = [self.block(Padded([lines[i] for i in part], self.device)) for part in parts]
+        return torch.cat(made)[back] if self.kind == "reward" else Scored.joined(made)[back]
+
+    def block(self, block: Padded) -> Scored | Tensor:
+        plain = self.plain()
+        self.real += block.tokens
+        self.computed += block.ids.numel()
         with self.casting():
             if self.kind == "reward":
                 return plain.score(block.states(plain.base_model, block.last))[:, 0].float()
             states = block.states(plain.base_model, block.source)
-        return _summed(block, chunked_logps(states, head_of(plain), block.target), len(lines))
+        return _summed(block, chunked_logps(states, head_of(plain), block.target))
 
 
-def _summed(block: Padded, tokens: Any, n: int) -> Scored:
+def _summed(block: Padded, tokens: TokenLogps) -> Scored:
     def add(values: Tensor) -> Tensor:
-        return values.new_zeros(n).index_add(0, block.sequence, values)
+        return values.new_zeros(len(block.ids)).index_add(0, block.sequence, values)
 
     targets = add(tokens.values)
     whole = torch.equal(block.answer_tokens, block.target_tokens)
@@ -116,6 +136,18 @@ def _summed(block: Padded, tokens: Any, n: int) -> Scored:
         add(tokens.entropy),
         add(tokens.hits),
     )
+
+
+def blocks(lines: Sequence[Line], least: int) -> list[list[int]]:
+    """Indices of lines padded together: a new block where a line is much shorter and the last one large enough."""
+    order = sorted(range(len(lines)), key=lambda i: -len(lines[i]))
+    found: list[list[int]] = []
+    for i in order:
+        width = len(lines[found[-1][0]]) if found else 0
+        if not found or (len(lines[i]) < 0.8 * width and len(found[-1]) * width >= least):
+            found.append([])
+        found[-1].append(i)
+    return found
 
 
 def micro_batches(groups: Sequence[Sequence[Line]], budget: int) -> Iterator[list[int]]:

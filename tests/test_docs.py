@@ -5,12 +5,16 @@
 
 import argparse
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from workbench import cli, errors
+from workbench.schema import Judgement
+from workbench.store import items, projects
+from workbench.store.db import Store, uid
 from workbench.training.methods import METHODS
 
 README = Path(__file__).resolve().parent.parent / "README.md"
@@ -92,6 +96,41 @@ def test_links_lead_somewhere() -> None:
             assert target[1:] in anchors
         elif not target.startswith("https://"):
             assert (README.parent / target).exists(), target
+
+
+def blocks(language: str) -> list[list[str]]:
+    """The commands of the README's code blocks, as words."""
+    found = re.findall(rf"^```{language}\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
+    return [shlex.split(line, comments=True) for block in found for line in block.splitlines()]
+
+
+def test_the_commands_of_launch_are_commands() -> None:
+    found = blocks("bash")
+    assert ["python", "launch.py"] in found
+    for python, launch, *words in found:
+        assert (python, launch) == ("python", "launch.py")
+        cli.parser().parse_args(words or ["serve"])
+
+
+def label(home: Path, limit: int = 24) -> None:
+    """What a person would do in the browser at this point of the README."""
+    with Store.open(home) as store:
+        project = projects.get(store, "tour").id
+        pairs = [row.id for row in items.iter_ids(store, project) if row.n_candidates == 2][:limit]
+        store.append(*(Judgement(uid(), item, "ann", "pair", {"choice": 0, "strength": 2}) for item in pairs))
+
+
+def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setenv("WORKBENCH_HOME", str(home))
+    monkeypatch.chdir(README.parent)
+    for words in blocks("sh"):
+        if words:
+            assert words[0] == "workbench"
+            assert cli.main(words[1:]) == 0, (words, capfd.readouterr())
+        else:
+            label(home)
+    assert (home / "exports" / "run-1-merged" / "model.safetensors").exists()
 
 
 if __name__ == "__main__":

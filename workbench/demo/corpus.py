@@ -14,7 +14,7 @@ Style = Literal["friendly", "formal", "evasive"]
 TOPICS = Path(__file__).with_name("topics.csv")
 STYLES: dict[Style, float] = {"friendly": 0.45, "formal": 0.45, "evasive": 0.1}
 SUM_WEIGHT = 0.6
-HELD_OUT = 12
+HELD_OUT = 8
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ def by_prompt() -> dict[str, Intent]:
 
 
 def held_out(prompt: str) -> bool:
-    """One prompt in twelve, by hash, is never trained on."""
-    return sha256(prompt.encode()).digest()[0] % HELD_OUT == 0
+    """About one prompt in twelve, by hash, is never trained on; the first of each topic always is."""
+    return prompt != by_prompt()[prompt].prompts[0] and sha256(prompt.encode()).digest()[0] % HELD_OUT == 0
 
 
 def draw(rng: random.Random, *, validation: bool = False) -> tuple[str, str]:
@@ -243,7 +243,7 @@ BODIES: dict[Lang, dict[str, Body]] = {
         ),
         "definition": Body(
             ("什么是{name}？", "{name}是什么意思？", "{name}有什么用？", "请解释一下{name}。"),
-            ("就是{a}，用来{b}。", "说白了是{a}，专门{b}。"),
+            ("就是{a}，能{b}。", "说白了是{a}，用来{b}。"),
             "一般而言，{name}是指{a}。其主要用途为{b}。",
         ),
         "advice": Body(

@@ -147,12 +147,16 @@ def create_app(hub: FakeHub) -> FastAPI:
 
     @app.get(base + "/tree/{revision}")
     @app.get(base + "/tree/{revision}/{folder:path}")
-    def tree(kind: str, owner: str, name: str, revision: str, folder: str = "") -> Any:
+    def tree(kind: str, owner: str, name: str, revision: str, folder: str = "", recursive: bool = False) -> Any:
         at = found(kind, owner, name, revision)
         if isinstance(at, Response):
             return at
-        inside = [entry(p, d) for p, d in sorted(at[1].items()) if p.startswith(f"{folder}/" if folder else "")]
-        return inside or missing("EntryNotFound")
+        start = f"{folder}/" if folder else ""
+        inside = {p: entry(p, d) for p, d in sorted(at[1].items()) if p.startswith(start)}
+        parents = {p[: p.index("/", len(start))] for p in inside if "/" in p[len(start) :]}
+        folders = [{"type": "directory", "path": path, "oid": "0" * 40, "size": 0} for path in sorted(parents)]
+        files = [e for p, e in inside.items() if recursive or "/" not in p[len(start) :]]
+        return [*folders, *files] or missing("EntryNotFound")
 
     @app.post(base + "/paths-info/{revision}")
     async def paths_info(kind: str, owner: str, name: str, revision: str, request: Request) -> Any:

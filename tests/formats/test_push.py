@@ -57,6 +57,22 @@ def test_what_is_pushed_is_the_folder_byte_for_byte(hub, exported, tmp_path):
     assert repo.tags == {"snapshot-1": result["commit"]}
 
 
+LOAD = """
+from datasets import load_dataset
+found = load_dataset("someone/loaded", "preference")
+print({split: rows["chosen"][0] for split, rows in found.items()})
+"""
+
+
+def test_what_is_pushed_can_be_loaded(hub, exported, tmp_path):
+    config = {"folder": str(exported), "repo": "someone/loaded", "kind": "dataset", "private": True, "tag": None}
+    job("push", tmp_path / "job", hub, config)
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1"}
+    done = subprocess.run([sys.executable, "-c", LOAD], env=env, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "'test': [{'role': 'assistant', 'content': ' Yes 3.'}]" in done.stdout
+
+
 def test_a_second_push_leaves_no_old_shard_behind(hub, exported, tmp_path):
     config = {"folder": str(exported), "repo": "someone/twice", "kind": "dataset", "private": True, "tag": None}
     job("push", tmp_path / "one", hub, config)

@@ -12,7 +12,7 @@ from workbench.errors import ModelError
 from workbench.training.data import Line
 from workbench.training.hparams import make
 from workbench.training.methods import DPO, RM
-from workbench.training.model import Policy, blocks, length_limit, load, load_plain, micro_batches
+from workbench.training.model import Policy, blocks, length_limit, load, load_plain, micro_batches, with_adapters
 
 LORA, FULL = make(DPO, {"tuning": "lora"}), make(DPO, {"tuning": "full"})
 
@@ -153,6 +153,24 @@ def test_results_come_back_in_the_order_of_the_lines(tiny):
     torch.testing.assert_close(policy(given).answers.total, whole.answers.total, atol=1e-5, rtol=1e-5)
     assert policy.real == 2 * sum(map(len, given))
     assert policy.real < policy.computed
+
+
+@pytest.mark.parametrize("hparams", [FULL, LORA], ids=["full", "lora"])
+def test_mixed_precision_stays_near_float32(tiny, hparams):
+    exact, given = load(tiny, "causal", hparams), lines(12)
+    low = load_plain(tiny, "causal", torch.float32 if hparams.tuning == "full" else torch.bfloat16)
+    mixed = Policy(
+        low if hparams.tuning == "full" else with_adapters(low, "causal", hparams),
+        exact.tokenizer,
+        "causal",
+        torch.bfloat16,
+    )
+    scored = mixed(given)
+    assert scored.answers.total.dtype == torch.float32
+    per_token = (scored.answers.mean - exact(given).answers.mean).abs()
+    assert per_token.mean() < 2e-2
+    scored.answers.total.sum().backward()
+    assert {p.grad.dtype for p in mixed.parameters() if p.grad is not None} == {torch.float32}
 
 
 def test_a_line_is_immutable():

@@ -116,6 +116,7 @@ class DPO(Preference):
 
 @dataclass(frozen=True, kw_only=True)
 class KTO(Training):
+    units_per_step: int = hp(32, "Answers per optimiser step; its reference point needs many", low=2, high=65536)
     beta: float = beta(0.1)
     kto_weights: str = hp("auto", "Balance good and bad answers by their number", choices=("auto", "manual"))
     desirable_weight: float = hp(1.0, "Weight of good answers (manual)", low=0.001, high=100.0, advanced=True)

@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -101,9 +101,19 @@ class Policy(nn.Module):
         """Within this, adapters are off. Without adapters the weights themselves must not have been trained yet."""
         return self.model.disable_adapter() if self.adapted else nullcontext()
 
-    def casting(self) -> AbstractContextManager[Any]:
-        mixed = self.precision != torch.float32
-        return torch.autocast(self.device.type, self.precision) if mixed else nullcontext()
+    @contextmanager
+    def casting(self) -> Iterator[None]:
+        """Mixed precision where it is chosen; inputs of adapters are not widened, which would only cost memory."""
+        if self.precision == torch.float32:
+            yield
+            return
+        with ExitStack() as stack:
+            stack.enter_context(torch.autocast(self.device.type, self.precision))
+            if self.adapted:
+                from peft.helpers import disable_input_dtype_casting
+
+                stack.enter_context(disable_input_dtype_casting(self.model))
+            yield
 
     def forward(self, lines: Sequence[Line]) -> Scored | Tensor:
         """`Scored` of a causal model; scores (n,), read at each line's last token, of a reward model."""
@@ -120,7 +130,7 @@ class Policy(nn.Module):
             if self.kind == "reward":
                 return plain.score(block.states(plain.base_model, block.last))[:, 0].float()
             states = block.states(plain.base_model, block.source)
-        return _summed(block, chunked_logps(states, head_of(plain), block.target))
+        return _summed(block, chunked_logps(states.to(self.precision), head_of(plain), block.target))
 
 
 def _summed(block: Padded, tokens: TokenLogps) -> Scored:
@@ -175,7 +185,7 @@ def load(folder: Path, kind: Kind, hparams: Training) -> Policy:
     if kind == "reward":
         nn.init.normal_(model.score.weight, std=(model.config.get_text_config().hidden_size + 1) ** -0.5)
     if lora:
-        model = _with_adapters(model, kind, hparams)
+        model = with_adapters(model, kind, hparams)
     return Policy(model.to(device), tokenizer_of(folder), kind, precision)
 
 
@@ -213,7 +223,7 @@ def load_plain(folder: Path, kind: Kind, dtype: torch.dtype) -> PreTrainedModel:
     return model
 
 
-def _with_adapters(model: PreTrainedModel, kind: Kind, hparams: Training) -> Any:
+def with_adapters(model: PreTrainedModel, kind: Kind, hparams: Training) -> Any:
     """LoRA on every linear layer of the blocks; a reward model's head is trained whole."""
     from peft import LoraConfig, get_peft_model
 

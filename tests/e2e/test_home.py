@@ -24,6 +24,7 @@ def test_one_click_from_an_empty_home_to_labelling(
     server = start_server(home)
     server.welcome("ada", server.link)
     page = open_page(new_context(server, "ada").new_page(), "/app", server.base)
+    expect(page.get_by_role("button", name="New project")).to_be_visible()
     shot(page, "home-fresh")
     page.locator("#demo").click()
     page.wait_for_url("**/app/label", timeout=60_000)

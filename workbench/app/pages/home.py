@@ -32,7 +32,7 @@ def build(house: House, t: gr.I18n) -> None:
     with gr.Column(elem_id="home"):
         top = parts.block(elem_id="top", js_on_load=OPEN)
         with gr.Row():
-            demo = parts.button(t("home.demo"), width=320, first=True, visible=False, elem_id="demo")
+            demo = parts.button(t("home.demo"), width=360, first=True, size="lg", visible=False, elem_id="demo")
         with gr.Accordion(t("home.own"), open=False, visible=False, elem_id="own") as own:
             name = gr.Textbox(label=t("home.name"), max_length=80, elem_id="project-name")
             asked = [(t(f"home.task.{task}"), task) for task in ("pair", "thumb")]

@@ -50,9 +50,9 @@ def block(**look: Any) -> gr.HTML:
     return gr.HTML(css_template=STYLE, apply_default_css=False, **look)
 
 
-def button(text: Any, *, width: int = 160, first: bool = False, **look: Any) -> gr.Button:
+def button(text: Any, *, width: int = 160, first: bool = False, size: str = "md", **look: Any) -> gr.Button:
     """In a row; `width` in pixels, `first` marks the one that the page is for."""
-    return gr.Button(text, variant="primary" if first else "secondary", size="md", scale=0, min_width=width, **look)
+    return gr.Button(text, variant="primary" if first else "secondary", size=size, scale=0, min_width=width, **look)
 
 
 class Html(str):

@@ -5,10 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
+from workbench.app.accounts import LOCAL
 from workbench.app.acts.act import act
 from workbench.app.acts.children import finish, push_folder
 from workbench.app.house import House
-from workbench.errors import Conflict, UsageError
+from workbench.errors import Conflict, NotAllowed, UsageError
 from workbench.jobs import models as folders
 
 Form = Literal["adapter", "merged"]
@@ -29,6 +30,8 @@ def model_add(house: House, actor: str, *, source: str, name: str | None = None)
     if not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or name.startswith("."):
         raise UsageError(f"model name {name!r}: letters, digits, '-', '_' and '.' only")
     if Path(source).is_dir():
+        if actor != LOCAL:
+            raise NotAllowed(f"{source} is a folder of the server: only its own command line may name one")
         folders.scan(Path(source), name)
         aside = target.with_name(f".{name}.part")
         shutil.copytree(source, aside, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))

@@ -126,20 +126,9 @@ class Loop:
         return None
 
     def advance(self) -> None:
-        """One optimiser step. Too little memory halves the micro-batches and starts the step again, same result."""
+        """One optimiser step; it is not taken when loss or gradient are not finite."""
         began, units = time.monotonic(), self.plan.at(self.step)
-        for attempt in range(MEMORY_TRIES + 1):
-            self.policy.real = self.policy.computed = 0
-            try:
-                loss, metrics = self.gradients(units)
-                break
-            except torch.OutOfMemoryError:
-                if attempt == MEMORY_TRIES:
-                    raise
-            self.optimizer.zero_grad()
-            torch.cuda.empty_cache()
-            self.policy.budget //= 2
-            print(f"step {self.step + 1}: out of memory, now {self.policy.budget} tokens at a time", flush=True)
+        loss, metrics = self.gradients_that_fit(units)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.hparams.max_grad_norm)
         if not (torch.isfinite(loss) and torch.isfinite(norm)):
             raise Diverged(
@@ -154,14 +143,29 @@ class Loop:
         self.step += 1
         self.tokens += sum(len(line) for u in units for line in u.lines)
         self.rows += len(units)
-        for shown in metrics:
-            self.means.add(shown)
+        for figures in metrics:
+            self.means.add(figures)
         self.means.add(
             {n: (v * len(units), v.new_tensor(len(units))) for n, v in (("loss", loss), ("grad_norm", norm))}
         )
         real, computed = torch.tensor(self.policy.real), torch.tensor(self.policy.computed)
         self.means.add({"padding_share": (computed - real, computed)})
         self.clock += time.monotonic() - began
+
+    def gradients_that_fit(self, units: list[Unit]) -> tuple[torch.Tensor, list[dict[str, Any]]]:
+        """`gradients`; too little memory halves the micro-batches and starts the step again, with the same result."""
+        for attempt in range(MEMORY_TRIES + 1):
+            self.policy.real = self.policy.computed = 0
+            try:
+                return self.gradients(units)
+            except torch.OutOfMemoryError:
+                if attempt == MEMORY_TRIES:
+                    raise
+            self.optimizer.zero_grad()
+            torch.cuda.empty_cache()
+            self.policy.budget //= 2
+            print(f"step {self.step + 1}: out of memory, now {self.policy.budget} tokens at a time", flush=True)
+        raise AssertionError("the last try returns or raises")
 
     def gradients(self, units: list[Unit]) -> tuple[torch.Tensor, list[dict[str, Any]]]:
         """Backward over all parts of a step: its loss, and the metrics of the parts."""
@@ -216,8 +220,7 @@ class Loop:
             line |= {"examples_per_second": self.rows / self.clock, "tokens_per_second": tokens / self.clock}
             self.clock, self.rows = 0.0, 0
         line |= {"peak_memory_mb": peak_memory(self.policy.device)} | evaluated
-        line = {k: (float(f"{v:.6g}") if isinstance(v, float) and math.isfinite(v) else v) for k, v in line.items()}
-        line = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in line.items()}
+        line = {name: shown(value) for name, value in line.items()}
         fresh = self.step - self.began
         eta = round((now - self.started) / fresh * (steps - self.step), 1) if fresh else None
         self.last = line
@@ -247,6 +250,13 @@ class Loop:
 def crosses(step: int, steps: int, times: int) -> bool:
     """Whether one of `times` even marks of the run lies at this step."""
     return step * times // steps > (step - 1) * times // steps
+
+
+def shown(value: Any) -> Any:
+    """A number with six digits; what is not finite has no place in JSON."""
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def peak_memory(device: torch.device) -> int:

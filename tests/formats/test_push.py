@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from fake_hub import TOKEN, FakeHub, running
+from fake_hub import TOKEN, FakeHub, Repo, running
 from frozen import snapshot
 
 from workbench.formats.hub import export_dataset
@@ -137,6 +137,14 @@ def test_of_a_data_set_only_rows_are_fetched_at_one_commit(hub, exported, tmp_pa
     assert set(there(tmp_path / "got")) == rows == set(result["files"])
     table = pq.read_table(next((tmp_path / "got" / "preference").glob("train-*")))
     assert table.num_rows == 3
+
+
+def test_a_model_without_safetensors_is_not_fetched(hub, tmp_path):
+    repo = hub.repos["models", "someone/pickled"] = Repo(private=False)
+    repo.add({"config.json": b"{}", "pytorch_model.bin": b"x"})
+    result = job("fetch", tmp_path / "job", hub, {"model": "someone/pickled", "to": str(tmp_path / "got")}, None)
+    assert "safetensors" in result["error"]
+    assert not (tmp_path / "got").exists()
 
 
 def test_what_is_not_there_is_said(hub, tmp_path):

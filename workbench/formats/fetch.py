@@ -26,6 +26,9 @@ WANTED = {
 }
 
 
+NEEDED = {"model": ("*.safetensors",), "dataset": WANTED["dataset"]}
+
+
 def fetch(config: dict[str, Any]) -> dict[str, Any]:
     """Download aside, then put the folder in place whole."""
     kind = "model" if "model" in config else "dataset"
@@ -36,8 +39,8 @@ def fetch(config: dict[str, Any]) -> dict[str, Any]:
     hub = api()
     info = patiently(lambda: hub.repo_info(repo, repo_type=kind, revision=revision or None))
     names = [file.rfilename for file in info.siblings or [] if wanted(file.rfilename, kind)]
-    if not names:
-        raise InputError(f"{repo}: no {' or '.join(WANTED[kind][:3])} there")
+    if not any(fnmatch(name, pattern) for name in names for pattern in NEEDED[kind]):
+        raise InputError(f"{repo}: nothing there that can be used; it takes {' or '.join(NEEDED[kind])}")
     aside = to.with_name(f".{to.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
     try:

@@ -30,6 +30,7 @@ from workbench.schema import Item, Json, messages_to_json
 
 MEMORY = 2 * 2**30
 FILES = 256
+WRITTEN = 40 * 10**9
 SECONDS_PER_100_MB = 600
 SAMPLE, SPREAD, EVERY = 25, 5000, 200
 MANY, TOO_MANY = 50, 0.20
@@ -44,6 +45,7 @@ def limits(size: int) -> None:
         (resource.RLIMIT_AS, MEMORY),
         (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_NOFILE, FILES),
+        (resource.RLIMIT_FSIZE, WRITTEN),
         (resource.RLIMIT_CORE, 0),
     ):
         _, hard = resource.getrlimit(what)
@@ -72,6 +74,8 @@ class Reader:
             self._run()
         except MemoryError:
             self.report["error"] = f"{self.name}: reading it needs more than 2 GB of memory; cut it into smaller files"
+        except OSError as error:
+            self.report["error"] = f"{self.name}: reading stopped, nothing was stored ({error.strerror or error})"
         except WorkbenchError as error:
             self.report["error"] = error.message
         return self.report

@@ -33,10 +33,12 @@ def build(house: House, t: gr.I18n) -> None:
         with gr.Accordion(t("admin.change"), open=False, elem_id="change-card"):
             with gr.Row():
                 who = gr.Dropdown([], label=t("admin.who"), elem_id="who")
-                new_role = gr.Dropdown(roles, label=t("admin.role"), elem_id="new-role")
-                locked = gr.Checkbox(label=t("admin.disabled"), info=t("admin.disabled.help"), elem_id="locked")
+                new_role = gr.Dropdown(roles, label=t("admin.role"), interactive=False, elem_id="new-role")
+                locked = gr.Checkbox(
+                    label=t("admin.disabled"), info=t("admin.disabled.help"), interactive=False, elem_id="locked"
+                )
             with gr.Row():
-                save = parts.button(t("admin.save"), elem_id="save")
+                save = parts.button(t("admin.save"), interactive=False, elem_id="save")
 
     @requires(house.accounts, "admin")
     def show(request: gr.Request) -> list[Any]:
@@ -51,8 +53,13 @@ def build(house: House, t: gr.I18n) -> None:
 
     @requires(house.accounts, "admin")
     def chosen(request: gr.Request, title: str) -> list[Any]:
+        """Nothing can be changed before it is known how it is."""
         found = next(u for u in ACTIONS["users"](house, request.username)["users"] if u["name"] == title)
-        return [found["role"], found["disabled"]]
+        return [
+            gr.Dropdown(value=found["role"], interactive=True),
+            gr.Checkbox(value=found["disabled"], interactive=True),
+            gr.Button(interactive=True),
+        ]
 
     @requires(house.accounts, "admin")
     def change(request: gr.Request, title: str, wanted: str, out: bool) -> list[Any]:
@@ -62,7 +69,7 @@ def build(house: House, t: gr.I18n) -> None:
     shown = [people, who]
     gr.context.Context.root_block.load(show, None, shown, **QUIET)
     gr.on([invite.click, name.submit], ask, [name, role], [name, link, *shown], **QUIET)
-    who.input(chosen, who, [new_role, locked], **QUIET)
+    who.input(chosen, who, [new_role, locked, save], **QUIET)
     save.click(change, [who, new_role, locked], shown, **QUIET)
 
 

@@ -52,10 +52,10 @@ def test_kill_loses_and_doubles_nothing(home: Path) -> None:
     acked, clock = [], random.Random(0)
     for _ in range(5):
         child = labeller(home, 100_000)
-        assert child.stdout.readline() == "open\n"
-        time.sleep(clock.uniform(0.005, 0.5))
+        said = [child.stdout.readline() for _ in range(clock.randrange(1, 90))]
+        time.sleep(clock.uniform(0, 0.01))
         child.send_signal(signal.SIGKILL)
-        acked += acknowledged(child.stdout.read())
+        acked += acknowledged("".join(said) + child.stdout.read())
         child.wait()
         started = time.monotonic()
         with Store.open(home) as store:
@@ -65,7 +65,7 @@ def test_kill_loses_and_doubles_nothing(home: Path) -> None:
             kept = stored(store)
             assert len(kept) == len(set(kept))
             assert set(acked) <= set(kept)
-    assert len(acked) > 50
+    assert len(acked) > 20
 
 
 @pytest.mark.rule("R1")

@@ -127,18 +127,17 @@ def brings_cuda(build):
 
 def test(arguments):
     """Formatting, lint and tests, all of them even when one fails; the first failure is the exit code."""
-    every = "--slow" in arguments
-    chosen = [] if every else ["-m", "not slow"]
-    checks = (
-        ["ruff", "format", "--check"],
-        ["ruff", "check"],
-        ["pytest", *chosen, *(a for a in arguments if a != "--slow")],
-    )
-    codes = [subprocess.run([PYTHON, "-m", *check], cwd=ROOT).returncode for check in checks]
-    for check, code in zip(checks, codes, strict=True):
+    chosen = [] if "--slow" in arguments else ["-m", "not slow"]
+    checks = {
+        "ruff format": ["ruff", "format", "--check"],
+        "ruff check": ["ruff", "check"],
+        "pytest": ["pytest", *chosen, *(a for a in arguments if a != "--slow")],
+    }
+    codes = {name: subprocess.run([PYTHON, "-m", *words], cwd=ROOT).returncode for name, words in checks.items()}
+    for name, code in codes.items():
         if code:
-            say(f"{' '.join(check[:2])} failed", code)
-    return next((code for code in codes if code), 0)
+            say(f"{name} failed")
+    return next((code for code in codes.values() if code), 0)
 
 
 if __name__ == "__main__":

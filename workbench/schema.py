@@ -6,7 +6,7 @@ Leaves out where they are kept (`store`), how files spell them (`formats`) and w
 import hashlib
 import json
 import unicodedata
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -165,9 +165,12 @@ def check_payload(kind: str, payload: Json) -> dict[str, Json]:
         raise UsageError(f"{kind}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
+ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical(value: Json) -> bytes:
     """Canonical JSON: UTF-8, keys sorted, no spaces, no NaN, non-ASCII kept."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return ENCODER.encode(value).encode()
 
 
 def digest(value: Json) -> str:
@@ -217,7 +220,8 @@ def make_item(
 
 def messages_to_json(messages: tuple[Message, ...]) -> list[dict[str, Json]]:
     """As kept in the store: absent fields are left out."""
-    return [{k: v for k, v in asdict(m).items() if v is not None} for m in messages]
+    every = ({"role": m.role, "content": m.content, "extra": m.extra, "html": m.html} for m in messages)
+    return [{k: v for k, v in fields.items() if v is not None} for fields in every]
 
 
 def messages_from_json(rows: list[dict[str, Json]]) -> tuple[Message, ...]:

@@ -18,7 +18,7 @@ RUN = re.compile(r"run-(\d+)")
 
 @dataclass(frozen=True)
 class Model:
-    """A folder of weights. `base` is set for an adapter; `reason` says why the model cannot be used."""
+    """A folder of weights. `base_path` is set for an adapter alone; `reason` says why the model cannot be used."""
 
     name: str
     path: str
@@ -88,10 +88,11 @@ def _described(name: str, folder: Path, folders: dict[str, Path]) -> Model:
     if not made and model.base is None:
         return model
     base = made.get("base") or model.base
+    if not (folder / "adapter_config.json").exists():
+        return replace(model, base=base)
     path = model.base_path or (str(folders[base]) if base in folders else None)
-    missing = (folder / "adapter_config.json").exists() and path is None
-    reason = f"model {name}: its base {base} is not here; add it with: workbench models add {base}" if missing else None
-    return replace(model, base=base, base_path=path, reason=reason)
+    missing = f"model {name}: its base {base} is not here; add it with: workbench models add {base}"
+    return replace(model, base=base, base_path=path, reason=None if path else missing)
 
 
 def _adapter(folder: Path, name: str) -> Model:

@@ -12,6 +12,7 @@ from workbench.errors import EngineError, NotFound, UsageError
 from workbench.evaluation import comparison
 from workbench.evaluation.ratings import win_rate
 from workbench.formats.batch import cut
+from workbench.formats.render import rendered_by_child
 from workbench.jobs import models as folders
 from workbench.schema import Candidate, Item, Judgement, Message, split_of
 from workbench.store import items
@@ -57,7 +58,7 @@ def generate(
             if text.strip()
         )
         new += cut(found.id, item.prompt, candidates, found.tasks, form=item.form, lang=item.lang, tags=item.tags)
-    ids = items.add(house.store, actor, new, file=f"answers of {', '.join(models)}")
+    ids = items.add(house.store, actor, rendered_by_child(new), file=f"answers of {', '.join(models)}")
     house.queue.refresh(found.id)
     return {"items": len(ids), "prompts": len(asked)}
 
@@ -144,7 +145,7 @@ def compare_set(
         if all(text.strip() for text in sample.values())
     ]
     different = [item for item in new if item]
-    ids = items.add(house.store, actor, different, file=f"{models[0]} against {models[1]}")
+    ids = items.add(house.store, actor, rendered_by_child(different), file=f"{models[0]} against {models[1]}")
     house.queue.refresh(found.id)
     return {"items": len(ids), "same": len(new) - len(different), "prompts": len(asked)}
 

@@ -322,7 +322,7 @@ MEASURE = """() => {
 def test_the_next_item_is_painted_within_a_frame_or_two(sit: Callable[..., Desk], capsys: Any) -> None:
     desk = sit()
     desk.page.evaluate(MEASURE)
-    for _ in range(40):
+    for _ in range(30):
         desk.page.wait_for_timeout(READY)
         desk.page.keyboard.press("1")
     desk.saved()
@@ -330,7 +330,7 @@ def test_the_next_item_is_painted_within_a_frame_or_two(sit: Callable[..., Desk]
     p50, p95 = times[len(times) // 2], times[int(len(times) * 0.95)]
     with capsys.disabled():
         print(f"\nkey to next item painted: p50 {p50:.1f} ms, p95 {p95:.1f} ms, {len(times)} labels")
-    assert len(times) >= 35
+    assert len(times) >= 25
     assert p50 < 100
 
 
@@ -388,8 +388,18 @@ def test_help_guidelines_and_keys_that_can_be_switched_off(
     assert desk.item == before
 
 
-def test_source_text_and_scrolling_apart(sit: Callable[..., Desk], few: Callable[[Rows], int]) -> None:
-    desk = sit(few([row("How?", RICH, LONG)]))
+def test_history_source_text_and_scrolling_apart(sit: Callable[..., Desk], few: Callable[[Rows], int]) -> None:
+    said = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": "Hello to you"},
+        {"role": "user", "content": "How?"},
+    ]
+    desk = sit(few([{**row("", RICH, LONG), "prompt": said}]))
+    assert desk.prompt == "How?"
+    expect(desk.page.get_by_text("Hello to you")).to_be_hidden()
+    desk.page.get_by_text("Earlier messages (3)").click()
+    expect(desk.page.get_by_text("Hello to you")).to_be_visible()
     answers = desk.page.locator(".answers")
     expect(answers.locator("strong")).to_have_text("bright sill")
     expect(answers.locator("math")).to_have_count(1)
@@ -440,8 +450,13 @@ def test_labels_given_while_the_server_is_away_arrive_after_its_restart(
 ) -> None:
     server = start_server(home)
     server.welcome("ada", server.link)
+    context = new_context(server, "ada")
+    empty = context.new_page()
+    empty.goto(f"{server.base}/app/label")
+    expect(empty.locator(".instead")).to_contain_text("No project yet")
+    empty.close()
     project = fill(server, tmp_path, "Restart", [row(f"question {i}", f"a{i}", f"b{i}") for i in range(20)])
-    desk = Desk(server, new_context(server, "ada"), "ada", project)
+    desk = Desk(server, context, "ada", project)
     desk.press("1", "2")
     desk.saved()
     assert server.stop() == 0
@@ -514,21 +529,14 @@ def test_it_looks_right(
             shot(desk.page, f"label-{task}-{theme}-{lang}-{width}")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_it_is_accessible(sit: Callable[..., Desk], few: Callable[[Rows], int], theme: str) -> None:
+def test_it_is_accessible(sit: Callable[..., Desk], few: Callable[[Rows], int]) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    desk = sit(few([row("How?", RICH, LONG)]), color_scheme=theme)
-    for task in ("pair", "thumb"):
+    desk = sit(few([row("How?", RICH, LONG)]))
+    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+    for task, theme in (("pair", "light"), ("pair", "dark"), ("thumb", "light"), ("thumb", "dark")):
+        desk.page.emulate_media(color_scheme=theme)
         desk.page.locator(f"[data-task={task}]").first.click()
         desk.page.locator(f"{SHOWN}[data-task={task}]").wait_for()
-        found = axe.run(desk.page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}).response[
-            "violations"
-        ]
-        bad = [
-            (v["id"], n["target"], n["failureSummary"])
-            for v in found
-            for n in v["nodes"]
-            if v["impact"] in ("serious", "critical")
-        ]
-        assert bad == []
-    assert desk.page.evaluate("document.activeElement.tagName") in ("H2", "BUTTON", "BODY")
+        expect(desk.page.locator("html")).to_have_attribute("data-theme", theme)
+        found = [v for v in axe.run(desk.page, options=rules).response["violations"] if v["impact"] != "minor"]
+        assert [(v["id"], n["target"], n["failureSummary"]) for v in found for n in v["nodes"]] == [], (task, theme)

@@ -1,10 +1,13 @@
 """The queue against a real store: leases, answers, undo, races, restarts."""
 
+import subprocess
+import sys
 import threading
 from base64 import urlsafe_b64decode
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -430,9 +433,54 @@ def test_projects_close_their_lines(store: Store, queue: Queue, project: int, fi
         queue.submit("ann", say(shown))
     projects.change(store, "lead", project, members=[], archived=True)
     with pytest.raises(NotFound, match="archived"):
-        queue.progress("ann", project, "pair")
+        queue.lease("ann", project, "pair", "t")
 
 
 def test_an_unknown_task_is_named(queue: Queue, project: int) -> None:
     with pytest.raises(UsageError, match="'essay': one of"):
         queue.progress("ann", project, "essay")
+
+
+FULL_DISK = """
+import resource, sys, time
+from pathlib import Path
+from uuid import uuid4
+from workbench.errors import StorageUnavailable
+from workbench.labelling.queue import Queue, Submission
+from workbench.store import db, judgements
+from workbench.store.db import Store
+
+db.HEAL_SECONDS = 0.2
+with Store.open(Path(sys.argv[1])) as store:
+    queue = Queue(store)
+    [one, two] = queue.lease("ann", 1, "pair", "t")["items"]
+    acts = [
+        Submission(uid=uuid4(), tab="t", lease=s["lease"], view=s["view"], kind="pair", payload={"choice": "tie"})
+        for s in (one, two)
+    ]
+    room = (Path(sys.argv[1]) / "journal/000001.jsonl").stat().st_size + 10
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+    for act in acts * 2:
+        try:
+            queue.submit("ann", act)
+            raise SystemExit("stored on a full disk")
+        except StorageUnavailable:
+            pass
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    time.sleep(0.3)
+    assert queue.submit("ann", acts[1])["ack"] == str(acts[1].uid)
+    assert queue.submit("ann", acts[0])["ack"] == str(acts[0].uid)
+    assert len(judgements.current(store, 1)) == 2
+    assert queue.progress("ann", 1, "pair")["mine"] == 2
+    assert queue.lease("ann", 1, "pair", "t")["reason"] == "all_done"
+    assert not queue.unsure and not queue.lines[1, "pair"].leases
+"""
+
+
+@pytest.mark.rule("R4")
+def test_labels_refused_by_a_full_disk_count_once_when_there_is_space_again(home: Path, make: Any) -> None:
+    with Store.open(home) as store:
+        project = projects.create(store, "lead", "Tea").id
+        items.add(store, "lead", [make(project, "one", "a", "b"), make(project, "two", "a", "b")])
+    child = subprocess.run([sys.executable, "-c", FULL_DISK, str(home)], capture_output=True, text=True)
+    assert child.returncode == 0, child.stderr

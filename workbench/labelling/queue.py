@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from workbench.errors import NotAllowed, NotFound, UsageError, Withdrawn
+from workbench.errors import NotAllowed, NotFound, StorageUnavailable, UsageError, Withdrawn
 from workbench.labelling.line import Line
 from workbench.labelling.views import View, Views, shown
 from workbench.schema import Json, Judgement, check_payload
@@ -51,6 +51,7 @@ class Queue:
         self.store, self.clock, self.views = store, clock, Views(genesis["home"])
         self.born = clock()
         self.lines: dict[tuple[int, str], Line] = {}
+        self.unsure: dict[UUID, tuple[View, Judgement]] = {}
         self.workers: dict[int, set[str]] = {}  # of a project: who was at work when we started
 
     def refresh(self, project: int) -> None:
@@ -81,15 +82,16 @@ class Queue:
         self.views.check(body.lease, body.view, view.order)
         judgement = judgement_of(body, view)
         with self.store.lock:
-            if body.uid.bytes not in self.store.known:
+            self._learn_late()
+            if body.uid.bytes in self.store.known:
+                [seq] = self.store.append(judgement)
+            else:
                 line, place = self._place(view)
                 self._check(line, place, judgement)
-                [seq] = self.store.append(judgement)
+                seq = self._append(judgement, view)
                 line.apply(judgement)
                 if judgement.kind == "undo":
                     line.hold(annotator, body.tab, place)
-            else:
-                [seq] = self.store.append(judgement)
         return {"ack": str(body.uid), "seq": seq}
 
     def heartbeat(self, annotator: str, tab: str, held: list[str]) -> dict[str, Json]:
@@ -122,9 +124,23 @@ class Queue:
             raise UsageError(f"task {task!r}: one of {', '.join(TASKS.values())}")
         if project not in self.workers:
             self._load(project)
+        self._learn_late()
         line = self.lines[project, task]
         line.expire()
         return line
+
+    def _append(self, judgement: Judgement, view: View) -> int:
+        """A disk that refuses may have stored it all the same: whether it did shows when it is well again."""
+        try:
+            return self.store.append(judgement)[0]
+        except StorageUnavailable:
+            self.unsure[judgement.uid] = view, judgement
+            raise
+
+    def _learn_late(self) -> None:
+        for uid in [uid for uid in self.unsure if uid.bytes in self.store.known]:
+            view, judgement = self.unsure.pop(uid)
+            self.lines[view.project, view.task].apply(judgement)
 
     def _load(self, project: int) -> None:
         keys: dict[str, list[tuple[str, int]]] = {task: [] for task in TASKS.values()}

@@ -38,8 +38,9 @@ def tallies(store: Store, project: int) -> dict[tuple[str, str], Tally]:
     shown = items.many(store, [vote["item"] for vote in votes])
     counts: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for vote in votes:
-        item, choice = shown[vote["item"]], vote["payload"]["choice"]
-        counts[tuple(item.origin["compare"])][outcome(item, choice)] += 1
+        item = shown[vote["item"]]
+        if models := item.origin.get("compare"):  # absent where these very answers had come in before, from others
+            counts[tuple(models)][outcome(item, vote["payload"]["choice"])] += 1
     return {models: Tally(**found) for models, found in counts.items()}
 
 

@@ -17,6 +17,7 @@ from workbench.jobs import process
 from workbench.jobs.folder import read_json, read_lines, write_json
 from workbench.jobs.models import Model
 
+WORKER = "workbench.generation.worker"
 START_SECONDS = 120.0  # libraries from a slow disk
 SILENT_SECONDS = 8.0
 POLL_SECONDS = 0.03
@@ -50,7 +51,7 @@ class Generator:
         timeout     seconds to wait for the next event; None waits as long as the child lives
         """
         out, offset, ended = self.folder / "outbox" / f"{name}.jsonl", 0, False
-        pulse, heard = Pulse(self.folder / "alive"), time.monotonic()
+        pulse, heard = Pulse(self.folder), time.monotonic()
         try:
             while not ended:
                 fault = self._fault(name, pulse)  # before reading: what a dead child wrote last still counts
@@ -92,7 +93,7 @@ class Generator:
     def _revive(self) -> None:
         if not self._alive():
             (self.folder / "alive").unlink(missing_ok=True)
-            self._child = process.start("workbench.generation.worker", ["--job", str(self.folder)], self.folder)
+            self._child = process.start(WORKER, ["--job", str(self.folder)], self.folder)
             write_json(self.folder / "child.json", self._child)
 
     def _alive(self) -> bool:
@@ -106,40 +107,43 @@ class Generator:
         self._child = None
 
     def _fault(self, name: str, pulse: "Pulse") -> str | None:
-        """Why no answer will come. A child that went to sleep as we asked is woken instead."""
+        """Why no answer will come. A child that ended without reading the question is replaced, once."""
         with self._lock:
             if self._alive() and pulse.beats():
                 return None
-            if not self._alive() and (self.folder / "inbox" / f"{name}.json").exists():
+            if not self._alive() and (self.folder / "inbox" / f"{name}.json").exists() and not pulse.replaced:
                 self._revive()
+                pulse.replaced = True
                 return None
             why = "does not respond" if self._alive() else "ended"
             if self._child:
                 process.stop(*self._child, grace=0)
-            return f"the model process {why}{_last_words(self.folder / 'log.txt')}; ask again"
+            return f"the model process {why}{pulse.last_words()}; ask again"
 
 
 class Pulse:
-    """Whether the child's heartbeat moves, by our own clock: its file's time may jump."""
+    """What one listener knows of the child: whether its heartbeat moves, by our own clock, and its last words."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.seen, self.since = path, None, time.monotonic()
+    def __init__(self, folder: Path) -> None:
+        self.file, self.log = folder / "alive", folder / "log.txt"
+        self.seen, self.since = None, time.monotonic()
+        self.said = self.log.stat().st_size if self.log.exists() else 0
+        self.replaced = False
 
     def beats(self) -> bool:
         try:
-            now = self.path.stat().st_mtime_ns
+            now = self.file.stat().st_mtime_ns
         except FileNotFoundError:
             now = None
         if now != self.seen:
             self.seen, self.since = now, time.monotonic()
         return time.monotonic() - self.since < (START_SECONDS if now is None else SILENT_SECONDS)
 
+    def last_words(self) -> str:
+        lines = self.log.read_bytes()[self.said :].decode(errors="replace").split("\n") if self.log.exists() else []
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return f" ({last[:200]})" if last else ""
+
 
 def _base(model: Model) -> str | None:
     return model.base_path if model.kind == "adapter" else None
-
-
-def _last_words(log: Path) -> str:
-    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return f" ({last[:200]})" if last else ""

@@ -18,7 +18,7 @@ from workbench.training.data import with_template
 from workbench.training.model import load_plain, tokenizer_of
 
 ROOM = 3
-ADAPTERS = 8
+ADAPTERS = 16  # per base; more than all requests under way can name
 BUDGET = 32_768  # tokens of one batch, prompts and answers
 
 

@@ -12,6 +12,8 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+from transformers.utils.logging import disable_progress_bar
+
 from workbench.errors import WorkbenchError
 from workbench.generation.loading import Shelf
 from workbench.generation.request import checked
@@ -29,6 +31,7 @@ def main() -> None:
     parser.add_argument("--job", type=Path, required=True)
     parser.add_argument("--idle", type=float, default=IDLE_SECONDS)
     chosen = parser.parse_args()
+    disable_progress_bar()  # the log is for complaints
     serve(chosen.job, chosen.idle)
 
 

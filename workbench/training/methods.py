@@ -187,7 +187,7 @@ METHODS: dict[str, Method] = {
             loss="sft_loss",
             reference=False,
             summary="Imitates good answers, word by word. Needs written or edited answers.",
-            presets={"full": row(2e-5, 2, 0.1, 32), "lora": row(1e-4, 2, 0.1, 32), "tiny": tiny(6e-4, 3)},
+            presets={"full": row(2e-5, 2, 0.1, 32), "lora": row(1e-4, 2, 0.1, 32), "tiny": tiny(6e-4, 6)},
         ),
         Method(
             name="rm",
@@ -267,7 +267,7 @@ METHODS: dict[str, Method] = {
             loss="simpo_loss",
             reference=False,
             summary="Compares by likelihood per token, with a margin. Less drawn to length; keep the rate low.",
-            presets={"full": row(5e-7, 1, 0.1, 128), "lora": row(5e-6, 1, 0.1, 128), "tiny": tiny(3e-4, 6)},
+            presets={"full": row(5e-7, 1, 0.1, 128), "lora": row(5e-6, 1, 0.1, 128), "tiny": tiny(6e-4, 6)},
         ),
     )
 }
@@ -283,7 +283,8 @@ def preset(method: str, *, tuning: str | None, parameters: int, units: int) -> d
     tuning = tuning or ("full" if small or (method == "simpo" and parameters < SMALL) else "lora")
     values = dict(entry.presets["tiny" if small else tuning])
     if small and tuning == "lora":
-        values |= {"learning_rate": 5e-3, "lora_alpha": 16}
+        imitates = method not in ("kto", "simpo")  # what holds an answer to its topic at a high rate
+        values |= {"learning_rate": 5e-3 if imitates else 2e-3, "lora_alpha": 16}
     least = 16 if method == "kto" else 8
     fitting = max(least, 2 ** int(math.log2(max(units, 25) / 25)))
     return values | {"tuning": tuning, "units_per_step": min(values["units_per_step"], fitting)}

@@ -104,14 +104,14 @@ def whole_set(house: House, request: gr.Request, a: str, b: str) -> str:
 
 
 def table(house: House, request: gr.Request) -> str:
-    """Win rates with their intervals, one row per pair of models."""
+    """How often the second of two models, by name the newer one, won: one row per pair, with the interval."""
     lang, project = words.lang_of(request), house.project_of(request.username, request.cookies)
     found = ACTIONS["compare_results"](house, request.username, project=project.id)["results"] if project else []
     rows = [
         (
-            f"{r['a']} – {r['b']}",
-            "–" if r["win_rate"] is None else f"{r['win_rate']:.0%}",
-            "–" if r["win_rate"] is None else f"{r['low']:.0%} – {r['high']:.0%}",
+            f"{r['b']} – {r['a']}",
+            "–" if r["win_rate"] is None else f"{1 - r['win_rate']:.0%}",
+            "–" if r["win_rate"] is None else f"{1 - r['high']:.0%} – {1 - r['low']:.0%}",
             r["wins"] + r["losses"],
             r["ties"] + r["both_bad"],
         )

@@ -24,6 +24,7 @@ CHARTS = {
     "rejected": "rewards/rejected",
     "rate": "learning_rate",
 }
+ROWS = {"train": "#4f6bed", "eval": "#d9731a"}
 BAR = """<div role="progressbar" aria-valuenow="{{value}}" aria-valuemin="0" aria-valuemax="100">
 <div style="width: {{value}}%"></div></div>"""
 BAR_LOOK = """[role=progressbar] { height: 8px; border-radius: 4px; background: var(--pw-line); overflow: hidden; }
@@ -109,7 +110,17 @@ def describe(lang: str, run: dict[str, Any]) -> str:
         line += " · " + words.say(lang, "train.left", time=f"{minutes}:{seconds:02d}")
     if accuracy := held_out(run["metrics"]):
         line += " · " + words.say(lang, "train.result", value=f"{accuracy:.0%}")
-    return parts.line(line) + (parts.line(status["message"], "quiet") if status.get("message") else "")
+    said = parts.line(line) + (parts.line(status["message"], "quiet") if status.get("message") else "")
+    return said + (legend(lang) if run["metrics"] else "")
+
+
+def legend(lang: str) -> str:
+    """Which line of the charts is which."""
+    named = (
+        f'<span style="color:{colour}">●</span> {words.say(lang, f"train.series.{rows}")}'
+        for rows, colour in ROWS.items()
+    )
+    return parts.line(parts.Html(" &nbsp; ".join(named)), "quiet")
 
 
 def held_out(lines: list[dict[str, Any]]) -> float | None:
@@ -143,12 +154,15 @@ def plot(key: str, t: gr.I18n) -> gr.LinePlot:
         x="step",
         y="value",
         color="rows",
+        color_map={
+            words.say(lang, f"train.series.{rows}"): colour for lang in words.LANGS for rows, colour in ROWS.items()
+        },
+        colors_in_legend=[],
         x_title=" ",
         y_title=" ",
-        color_title=" ",
         label=t(f"train.chart.{key}"),
         caption=t(METRICS[CHARTS[key]]),
-        height=200,
+        height=220,
         min_width=280,
         elem_id=f"chart-{key}",
         buttons=[],

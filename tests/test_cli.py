@@ -137,7 +137,7 @@ def test_training_is_followed_or_left(workbench: Workbench, pairs: Path) -> None
     assert [(run["id"], run["method"], run["title"]) for run in listed] == [(2, "rm", None), (1, "dpo", "first")]
     assert workbench("runs", "show", "1").out.startswith("run 1 dpo: done, step 2 of 2, loss ")
     assert workbench("runs", "show", "1", "--json").value["config"]["hparams"]["max_steps"] == 2
-    model = workbench("export", "--run", "1", "--form", "merged", "--json").value
+    model = workbench("export", "--run", "1", "--json").value
     assert (Path(model["folder"]) / "model.safetensors").exists()
     assert "run-1" in workbench("models", "list").out
 

@@ -154,7 +154,11 @@ def data(top: Commands) -> None:
     it = top.add("export", "export", "write a data set or a trained model as a Hub folder", project=True)
     it.add_argument("--snapshot", help="export this snapshot (default: a new one)")
     it.add_argument("--run", dest="of_run", type=int, metavar="N", help="export the model of run N instead")
-    it.add_argument("--form", choices=("adapter", "merged"), help="with --run: how an adapter leaves (default adapter)")
+    it.add_argument(
+        "--form",
+        choices=("adapter", "merged"),
+        help="with --run: an adapter alone, or merged with its base (default: as it was trained)",
+    )
     it.add_argument("--out", type=Path, metavar="DIR", help="write here (default: exports/ of the home)")
     it.add_argument("--license", help="licence for the card, for example apache-2.0")
     it.add_argument("--push", metavar="REPO", help="upload to this Hub repository; reads HF_TOKEN")
@@ -236,6 +240,8 @@ def people(top: Commands) -> None:
     it = users.add("role", "users_change", "change a role")
     it.add_argument("name")
     it.add_argument("role", choices=roles)
+    it = users.add("reset", "users_reset", "sign somebody out: prints a link for a new password")
+    it.add_argument("name")
     for name, disabled in (("disable", True), ("enable", False)):
         it = users.add(name, "users_change", f"{name} an account")
         it.set_defaults(disabled=disabled)

@@ -29,6 +29,7 @@ ACTS = (
     compare.compare_results,
     people.users,
     people.user_add,
+    people.user_reset,
     people.user_change,
     demo.demo_create,
 )

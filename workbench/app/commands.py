@@ -202,6 +202,12 @@ def users_add(acts: Acts, args: Args) -> Outcome:
     return Outcome(added, f"{added['name']} ({added['role']}) chooses a password here, once:\n{added['link']}")
 
 
+def users_reset(acts: Acts, args: Args) -> Outcome:
+    made = acts.do("user_reset", name=args.name)
+    made["link"] = acts.url + made["link"]
+    return Outcome(made, f"{made['name']} chooses a new password here, once:\n{made['link']}")
+
+
 def users_change(acts: Acts, args: Args) -> Outcome:
     found = acts.do("user_change", name=args.name, **given(args, "role", "disabled"))
     rows = [user for user in found["users"] if user["name"] == args.name]

@@ -22,6 +22,12 @@ def user_add(
 
 
 @act("admin")
+def user_reset(house: House, actor: str, *, name: str) -> dict[str, Any]:
+    """Sign somebody out everywhere; the link lets the person choose a new password, once."""
+    return {"name": name, "link": f"/welcome#{house.accounts.reset(actor, name)}"}
+
+
+@act("admin")
 def user_change(
     house: House, actor: str, *, name: str, role: Role | None = None, disabled: bool | None = None
 ) -> dict[str, Any]:

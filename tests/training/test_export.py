@@ -99,6 +99,16 @@ def test_the_precision_of_the_base_is_kept(run, tiny, make_run, tmp_path):
     assert (folder / "out" / "model.safetensors").stat().st_size < (tiny / "model.safetensors").stat().st_size * 0.6
 
 
+def test_float32_where_the_precision_of_the_base_cannot_hold_the_merge(run, tiny, tmp_path, monkeypatch):
+    half = tmp_path / "half"
+    load_plain(tiny, "causal", torch.bfloat16).save_pretrained(half)
+    AutoTokenizer.from_pretrained(tiny).save_pretrained(half)
+    folder, differences = run("dpo", tuning="lora", model=half), iter([0.5, 0.0])
+    monkeypatch.setattr(exporting, "compare", lambda *_: next(differences))
+    export(folder, tmp_path / "exported", "merged", None)
+    assert dtype_of(tmp_path / "exported") == torch.float32
+
+
 def test_child_answers_with_a_result(run, tmp_path):
     folder, job = run("dpo"), tmp_path / "job"
     job.mkdir()

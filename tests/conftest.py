@@ -28,7 +28,7 @@ FLAGS = [
     "--disable-sync",
 ]
 
-STANDS = """() => document.querySelector("gradio-app main > *")
+STANDS = """() => document.querySelector("gradio-app main")?.innerText.trim()
   && !document.querySelector("gradio-app .wrap.full:not(.hide), gradio-app .wrap.translucent:not(.hide)")"""
 LEAVING = ("AbortError: signal is aborted without reason", "Unexpected error Connection errored out")
 

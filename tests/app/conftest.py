@@ -32,6 +32,7 @@ def house_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             sid[name] = house.accounts.welcome(house.accounts.invite("system", name, role), name, PASSWORD)
         with TestClient(app, BASE):
             yield SimpleNamespace(app=app, house=house, sid=sid, key=read_json(house.home / "server.json")["token"])
+        house.close()
 
 
 @pytest.fixture

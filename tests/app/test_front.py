@@ -1,6 +1,5 @@
 """The process from outside: how it starts, what it says while it starts, how it ends."""
 
-import os
 import re
 import signal
 import socket
@@ -18,6 +17,7 @@ import psutil
 import pytest
 
 from workbench.jobs.folder import read_json
+from workbench.store.db import Store
 
 COMMAND = [sys.executable, "-m", "workbench.app.front"]
 HTML = {"accept": "text/html"}
@@ -78,40 +78,44 @@ def test_only_uvicorn_and_our_own_words_are_imported_before_the_first_page() -> 
 
 
 @pytest.mark.rule("R14")
-@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("ready", [True, False])
-def test_a_signal_stops_it_cleanly(starting: Any, home: Path, sig: int, ready: bool) -> None:
+def test_a_signal_while_it_starts_stops_it_cleanly(starting: Any, home: Path) -> None:
     process, base = starting
-    if ready:
-        process.stdout.readline()
-    else:
-        first_answer(base, "/healthz")
-    process.send_signal(sig)
+    first_answer(base, "/healthz")
+    process.send_signal(signal.SIGINT)
     assert process.wait(60) == 0
     assert (home / "clean.json").exists()
     assert not (home / "server.json").exists()
 
 
+@pytest.mark.rule("R14")
+def test_a_second_signal_ends_it_at_once(starting: Any) -> None:
+    process, base = starting
+    first_answer(base, "/healthz")
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 1
+
+
 @pytest.mark.rule("S14")
-def test_the_link_is_printed_while_nobody_rules(start_server: Callable[..., Any], home: Path) -> None:
+@pytest.mark.rule("S36")
+def test_from_the_first_link_over_a_restart(start_server: Callable[..., Any], home: Path) -> None:
     server = start_server(home)
     assert re.fullmatch(rf"{server.base}/welcome#[\w-]{{43}}", server.link)
     kept = home / "server.json"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     assert read_json(kept)["url"] == server.base
-    server.welcome("ada", server.link)
-    server.stop()
-    assert start_server(home).link is None
-
-
-@pytest.mark.rule("S36")
-def test_a_restart_keeps_the_session(start_server: Callable[..., Any], home: Path) -> None:
-    server = start_server(home)
     client = server.welcome("ada", server.link)
-    assert client.get("/api/shell").json()["user"] == "ada"
-    server.stop()
+    with client.stream("GET", "/app/gradio_api/heartbeat/mine") as beat:
+        assert beat.status_code == 200
+        begun = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - begun < 9  # a stream that is not ended would hold it for 10 s
+    assert (home / "clean.json").exists()
+    assert not kept.exists()
     again = start_server(home)
+    assert again.link is None
     assert again.client(cookie=f"sid={client.cookies['sid']}").get("/api/shell").json()["user"] == "ada"
 
 
@@ -150,15 +154,9 @@ def test_a_host_that_is_not_ours_exits_2(home: Path) -> None:
     assert run("--home", str(home), "--host", "no.such.host.invalid", "--port", "0")[0] == 2
 
 
-@pytest.mark.rule("S14")
-def test_the_network_without_an_admin_exits_2(home: Path) -> None:
-    code, said = run("--home", str(home), "--host", "0.0.0.0", "--port", "0")
-    assert (code, "nobody can sign in" in said) == (2, True)
-
-
 @pytest.mark.rule("R8")
-def test_a_damaged_store_exits_5(start_server: Callable[..., Any], home: Path) -> None:
-    start_server(home).stop()
+def test_a_damaged_store_exits_5(home: Path) -> None:
+    Store.open(home).close()
     (home / "workbench.duckdb").write_bytes(b"junk" * 4096)
     assert run("--home", str(home), "--port", "0")[0] == 5
 
@@ -168,24 +166,3 @@ def test_a_home_that_cannot_be_exits_7(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     code, said = run("--home", str(tmp_path / "file" / "home"), "--port", "0")
     assert (code, str(tmp_path / "file") in said) == (7, True)
-
-
-@pytest.mark.rule("R14")
-def test_a_stop_does_not_wait_for_open_pages(start_server: Callable[..., Any], home: Path) -> None:
-    server = start_server(home)
-    client = server.welcome("ada", server.link)
-    with client.stream("GET", "/app/gradio_api/heartbeat/mine") as beat:
-        assert beat.status_code == 200
-        begun = time.monotonic()
-        assert server.stop() == 0
-        assert time.monotonic() - begun < 5
-
-
-@pytest.mark.rule("R14")
-def test_a_second_signal_ends_it_at_once(start_server: Callable[..., Any], home: Path) -> None:
-    server = start_server(home)
-    server.process.send_signal(signal.SIGSTOP)
-    os.kill(server.process.pid, signal.SIGTERM)
-    os.kill(server.process.pid, signal.SIGINT)
-    server.process.send_signal(signal.SIGCONT)
-    assert server.process.wait(5) in (0, 1)

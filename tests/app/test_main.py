@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from workbench.app.accounts import Accounts
 from workbench.app.routes.shell import PAGES
 from workbench.errors import UsageError
 from workbench.settings import Settings
+from workbench.store.db import Store
 
 HEAVY = "torch transformers peft datasets trl accelerate"
 
@@ -18,6 +20,7 @@ def test_the_server_imports_no_model_library(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
+from workbench.app import front
 from workbench.settings import Settings
 front.silence(Path(sys.argv[1]))
 from workbench.app import main
@@ -50,13 +53,13 @@ def test_no_sharing_and_no_oauth(house_app: Any) -> None:
 def test_the_network_is_refused_while_nobody_rules(tmp_path: Path) -> None:
     from workbench.app import main
 
+    home = tmp_path / "home"
     with pytest.raises(UsageError, match="nobody can sign in") as refused:
-        main.build(Settings(home=tmp_path / "home", host="0.0.0.0"))
+        main.build(Settings(home=home, host="0.0.0.0"))
     assert refused.value.exit_code == 2
-    app = main.build(Settings(home=tmp_path / "home"))
-    house = app.state.house
-    assert "/welcome#" in main.greeting(app)
-    house.accounts.welcome(house.accounts.first_link(), "ada", "correct horse battery")
-    assert "/welcome#" not in main.greeting(app)
-    house.close()
-    main.build(Settings(home=tmp_path / "home", host="0.0.0.0")).state.house.close()
+    with Store.open(home) as store:
+        accounts = Accounts(store)
+        accounts.welcome(accounts.first_link(), "ada", "correct horse battery")
+    app = main.build(Settings(home=home, host="0.0.0.0"))
+    assert main.greeting(app) == "Preference Workbench is ready: http://127.0.0.1:7860"
+    app.state.house.close()

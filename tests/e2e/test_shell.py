@@ -153,6 +153,26 @@ def test_the_phone_menu(
     expect(page).to_have_url(f"{server.base}/app/train")
 
 
+def test_no_serious_accessibility_finding(
+    new_context: Callable[..., Any], server: Any, open_page: Callable[..., Any]
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    for theme in ("light", "dark"):
+        context = new_context(server, "ada")
+        choose(context, server.base, theme=theme)
+        page = context.new_page()
+        for path, part in (("/login", "body"), ("/welcome#x", "body"), ("/password", "body"), ("/app", "#bar")):
+            if path == "/app":
+                open_page(page, path)
+                page.locator("#bar-user summary").click()
+            else:
+                page.goto(server.base + path)
+                expect(page.locator("h1")).to_be_visible()
+            found = axe.run(page, part).response["violations"]
+            assert [(f["id"], f["nodes"][0]["html"]) for f in found if f["impact"] in ("serious", "critical")] == []
+        context.faults.seen = [f for f in context.faults.seen if "403" not in f]
+
+
 @pytest.mark.rule("S18")
 def test_nothing_leaves_for_another_host(page: Any, open_page: Callable[..., Any], server: Any) -> None:
     """The policy stops what a script of ours would never do."""

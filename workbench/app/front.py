@@ -49,12 +49,20 @@ def serve(settings: Settings) -> int:
         return complain(error)
     settings = settings.model_copy(update={"port": sock.getsockname()[1]})
     front = Front(settings)
-    server = Server(uvicorn.Config(front, server_header=False, access_log=False, log_level="error", ws="none"))
-    server.config.timeout_graceful_shutdown = 10
-    front.server = server
+    front.server = Server(
+        uvicorn.Config(
+            front,
+            lifespan="on",
+            ws="none",
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+        )
+    )
     for sig in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sig, lambda *_: None)  # uvicorn raises what it caught again after a clean stop
-    server.run(sockets=[sock])
+    front.server.run(sockets=[sock])
     gc.unfreeze()
     return front.exit_code
 
@@ -119,6 +127,7 @@ class Front:
         self.server: uvicorn.Server | None = None
         self.app: Any = None
         self.context: Any = None
+        self.built, self.over = threading.Event(), threading.Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -131,32 +140,44 @@ class Front:
             await send({"type": "websocket.close", "code": 1008})
 
     async def live(self, receive: Any, send: Any) -> None:
-        """Build when the loop has started; close the house when it ends, and not while it is half open."""
+        """Build when the loop has started; when it ends, close what was built, and never while it is half open."""
         await receive()
-        builder = threading.Thread(target=self.build, args=[asyncio.get_running_loop()], daemon=True)
-        builder.start()
+        keeper = threading.Thread(target=self.keep, args=[asyncio.get_running_loop()], daemon=True)
+        keeper.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await asyncio.to_thread(builder.join)
+        await asyncio.to_thread(self.built.wait)
         if self.context:
             await self.context.__aexit__(None, None, None)
+        self.over.set()
+        await asyncio.to_thread(keeper.join)
         await send({"type": "lifespan.shutdown.complete"})
 
-    def build(self, loop: asyncio.AbstractEventLoop) -> None:
-        """In a thread: everything slow. A failure ends the server with its exit code."""
+    def keep(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In a thread: everything slow, and the house from its opening to its closing, for its lock is the thread's.
+
+        A failure ends the server with its exit code.
+        """
         try:
             gc.disable()
             silence(self.settings.home)
             from workbench.app import main
 
             app = main.build(self.settings)
-            asyncio.run_coroutine_threadsafe(self.swap(app), loop).result()
-            print(main.greeting(app), flush=True)
+            try:
+                asyncio.run_coroutine_threadsafe(self.swap(app), loop).result()
+                print(main.greeting(app), flush=True)
+                self.built.set()
+                self.over.wait()
+            finally:
+                app.state.house.close()
         except WorkbenchError as error:
             self.fail(complain(error))
         except Exception:
             traceback.print_exc()
             self.fail(1)
+        finally:
+            self.built.set()
 
     def fail(self, code: int) -> None:
         self.exit_code, self.server.should_exit = code, True

@@ -3,8 +3,6 @@
 import asyncio
 import importlib
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import gradio as gr
 from fastapi import FastAPI, Request
@@ -26,7 +24,7 @@ from workbench.settings import Settings
 
 
 def build(settings: Settings) -> FastAPI:
-    """Open the house and build the app; the app's lifespan closes it."""
+    """Open the house and build the app; whoever asked for it closes `app.state.house` at the end."""
     house = House.open(settings, url=url_of(settings))
     try:
         if not settings.loopback and not house.accounts.has_admin:
@@ -42,12 +40,7 @@ def build(settings: Settings) -> FastAPI:
 
 
 def assemble(house: House) -> FastAPI:
-    @asynccontextmanager
-    async def life(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        house.close()
-
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=life)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.house, app.state.closing = house, asyncio.Event()
     app.add_exception_handler(RequestValidationError, unreadable)
     for room in (sign, shell, assets, files, do, label, health):

@@ -168,12 +168,15 @@ class Labelling {
     this.showPosition(0);
     this.root.querySelector(".prompt h2").focus({ preventScroll: true });
     this.watch();
-    requestAnimationFrame((now) => {
-      if (this.current !== entry) return;
-      this.painted = now;
-      this.root.dataset.item = entry.item.lease;
-      setTimeout(() => this.prepare());
-    });
+    requestAnimationFrame(() => setTimeout(() => this.seen(entry)));
+  }
+
+  // The frame with this item is on screen: from here on time counts.
+  seen(entry) {
+    if (this.current !== entry) return;
+    this.painted = performance.now();
+    this.root.dataset.item = entry.item.lease;
+    setTimeout(() => this.prepare());
   }
 
   paint(item) {
@@ -190,10 +193,11 @@ class Labelling {
     const { say, progress, reason } = this;
     if (this.frame.stage.firstChild?.dataset.kind === reason) return null;
     if (reason === "saving") return this.frame.showInstead(reason, say("saving"), say("saving.text"));
-    if (reason === "wait_s") return this.frame.showInstead(reason, say("wait"), say("wait.text"));
     const other = this.start.project.tasks.find((name) => name !== this.task && this.start.tasks[name].done < this.start.tasks[name].needed);
+    const more = other && this.link("#", `go.${other}`, () => this.open(other));
+    if (reason === "wait_s") return this.frame.showInstead(reason, say("wait"), say("wait.text"), more);
     const actions = [
-      other && this.link("#", `go.${other}`, () => this.open(other)),
+      more,
       this.start.lead && this.link(reason === "no_items" ? "/app/data" : "/app/train", reason === "no_items" ? "to_data" : "to_train"),
       this.link("/app", "to_home"),
     ];

@@ -213,8 +213,8 @@ def shot() -> Callable[[Any, str], None]:
 
 @pytest.fixture(scope="session")
 def realdata() -> Path:
-    """Published preference data, where somebody put some: WORKBENCH_REALDATA."""
-    folder = os.environ.get("WORKBENCH_REALDATA")
-    if not folder:
-        pytest.skip("WORKBENCH_REALDATA names no folder")
-    return Path(folder)
+    """Published preference data, where somebody put some: beside the checkout, or where WORKBENCH_REALDATA says."""
+    folder = Path(os.environ.get("WORKBENCH_REALDATA", Path(__file__).resolve().parents[2] / "shared" / "realdata"))
+    if not folder.is_dir():
+        pytest.skip(f"no real files at {folder}; set WORKBENCH_REALDATA")
+    return folder

@@ -1,7 +1,6 @@
 """Fixtures of the room: the real files when they are here, and one import in a real child."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +13,6 @@ import pytest
 from workbench.formats.worker import Reader
 
 sys.path.insert(0, str(Path(__file__).parent))  # fake_hub and frozen are shared by the tests of this room
-NEAR = Path(__file__).resolve().parents[3] / "shared" / "realdata"
 JSON_COLUMNS = ("prompt", "candidates", "tools", "tags", "origin", "judgements")
 
 
@@ -39,14 +37,6 @@ class Imported:
 
 
 Import = Callable[..., Imported]
-
-
-@pytest.fixture
-def realdata() -> Path:
-    folder = Path(os.environ.get("WORKBENCH_REALDATA", NEAR))
-    if not folder.is_dir():
-        pytest.skip(f"no real files at {folder}; set WORKBENCH_REALDATA")
-    return folder
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Trains the demo model from nothing on the demo corpus: python -m workbench.demo.train --out data/demo/model
 
-Writes a Hugging Face folder of about 2 MB. Leaves out the texts (`corpus`) and how answers are judged (`judge`).
+Writes a Hugging Face folder of about 2 MB; `answers` then measures it and draws the demo's candidates. Leaves out the
+texts (`corpus`) and how answers are judged (`judge`).
 """
 
 import argparse

@@ -17,7 +17,7 @@ from workbench.training.hparams import RunConfig, knobs, make
 from workbench.training.methods import METHODS, Method, preset
 
 FREE_BYTES = 1 << 30
-LEAST_UNITS = 8
+MOST_HELD_OUT = 0.2  # of the labels may lie on the test side, and training needs one full step
 LOG_BYTES = 20_000
 Tuning = Literal["full", "lora"]
 
@@ -31,10 +31,13 @@ def plan(
     counts = data(house, actor, project=project)["units"]
     units = counts[entry.data]
     values = preset(method, tuning=tuning, parameters=base.parameters, units=units)
+    missing = max(0, _least(values) - units)
+    one_sided = entry.data == "thumbs" and min(counts["true"], counts["false"]) == 0
     return {
         "method": method,
         "units": units,
-        "needs": _needs(entry, counts),
+        "missing": missing,
+        "needs": "more" if missing else "thumbs_both" if one_sided else None,
         "preset": values,
         "steps": _steps(entry, values, units),
         "knobs": [vars(k) | {"type": k.type.__name__} for k in knobs(entry.hparams)],
@@ -58,13 +61,11 @@ def train(
     _check_space(house, base)
     made = frozen.get(house.store, snapshot_hash or snapshot(house, actor, project=found.id)["hash"])
     units = made.rows.get(entry.data, 0)
-    if units < LEAST_UNITS:
-        raise UsageError(
-            f"{entry.title} needs {entry.data}: there are {units}, label at least {LEAST_UNITS - units} more"
-        )
     tuning = hparams.get("tuning")
     values = preset(method, tuning=tuning, parameters=base.parameters, units=units) | hparams
     checked = make(entry.hparams, values)
+    if missing := max(0, _least(vars(checked)) - units):
+        raise UsageError(f"{entry.title} needs {entry.data}: there are {units}, label at least {missing} more")
     payload = {"project": found.id, "method": method, "model": model, "snapshot": made.hash, "title": title}
     number = rows.create(house.store, actor, payload)
     house.runs.create(
@@ -130,11 +131,9 @@ def _startable(model: Model) -> Model:
     return model
 
 
-def _needs(entry: Method, counts: dict[str, int]) -> str | None:
-    """One line on what is missing, or None when the method can start."""
-    if entry.data == "thumbs" and min(counts["true"], counts["false"]) == 0:
-        return "thumbs_both"
-    return "more" if counts[entry.data] < LEAST_UNITS else None
+def _least(values: dict[str, Any]) -> int:
+    """Labels that leave enough for one step even when as many as may be are held out."""
+    return math.ceil(values["units_per_step"] / (1 - MOST_HELD_OUT))
 
 
 def _steps(entry: Method, values: dict[str, Any], units: int) -> int:

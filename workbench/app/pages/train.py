@@ -6,7 +6,6 @@ import gradio as gr
 
 from workbench.app import words
 from workbench.app.actions import ACTIONS
-from workbench.app.acts.training import LEAST_UNITS
 from workbench.app.house import House
 from workbench.app.pages import parts, run_view
 from workbench.app.roles import requires
@@ -50,8 +49,7 @@ def build(house: House, t: gr.I18n) -> None:
         plan = ACTIONS["plan"](
             house, request.username, project=project.id, method=name, model=model_name, tuning=tuning
         )
-        missing = LEAST_UNITS - plan["units"]
-        text = words.say(lang, f"train.ready.{plan['needs'] or 'yes'}", **plan, missing=missing)
+        text = words.say(lang, f"train.ready.{plan['needs'] or 'yes'}", **plan)
         said = [parts.line(words.say(lang, METHODS[name].summary), "quiet"), parts.line(text)]
         open_now = gr.Button(interactive=plan["needs"] is None)
         return [models, *said, open_now, *filled(name, plan["preset"], lang)]

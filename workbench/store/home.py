@@ -58,7 +58,7 @@ def lacking(home: Path) -> str | None:
 
 def take(home: Path, url: str) -> FileLock:
     """The lock of the home, held until released; `HomeInUse` names who holds it."""
-    lock = FileLock(home / "server.lock", mode=0o600)
+    lock = FileLock(home / "server.lock", mode=0o600, thread_local=False)
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -86,6 +86,13 @@ def test_an_older_export_is_replaced_and_anything_else_is_not(out, tmp_path):
     (tmp_path / "mine").mkdir()
     with pytest.raises(UsageError, match="not an export"):
         export_dataset(tmp_path / "snap", tmp_path / "mine", title="x", license=None)
+    kept = {p.name: p.read_bytes() for p in (tmp_path / "snap").iterdir()}
+    with pytest.raises(UsageError, match="snap exists and is not an export"):
+        export_dataset(tmp_path / "snap", tmp_path / "snap", title="x", license=None)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "snap").iterdir()} == kept
+    (tmp_path / "mine" / "manifest.json").write_text("[not json")
+    with pytest.raises(UsageError, match="not an export"):
+        export_dataset(tmp_path / "snap", tmp_path / "mine", title="x", license=None)
     with pytest.raises(UsageError, match="license"):
         export_dataset(tmp_path / "snap", tmp_path / "new", title="x", license="evil: yes\n")
 

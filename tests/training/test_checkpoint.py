@@ -1,12 +1,16 @@
 """A checkpoint is whole or it is not there; what is put back is exactly what was saved."""
 
+import errno
 import json
+import resource
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from workbench.errors import EngineError
 from workbench.training import checkpoint
+from workbench.training.worker import ended
 
 
 @pytest.fixture
@@ -72,6 +76,37 @@ def test_damaged_checkpoints_are_passed_over(net, tmp_path, damage, capsys):
         bad.rename(tmp_path / "step-000020.part")
     assert checkpoint.newest(tmp_path) == good
     assert ("step-000020 does not match" in capsys.readouterr().out) == (damage != "part")
+
+
+@pytest.fixture
+def little_room():
+    """Files of this process end at 100 bytes, so that the write itself fails, inside safetensors too."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_no_room_is_told_apart_and_leaves_nothing(net, tmp_path, little_room):
+    optimizer = stepped(net)
+    good = checkpoint.save(tmp_path, 3, net, optimizer, {})
+    little_room()
+    with pytest.raises(OSError, match="too large") as caught:
+        checkpoint.save(tmp_path, 4, net, optimizer, {})
+    assert ended(caught.value)[0] == "disk_full"
+    assert list(tmp_path.iterdir()) == [good]
+
+
+def test_a_full_disk_keeps_its_number(tmp_path):
+    said = f"Error while serializing: I/O error: No space left on device (os error {errno.ENOSPC})"
+    with pytest.raises(OSError, match="No space left") as caught, checkpoint.aside(tmp_path / "x"):
+        raise SafetensorError(said)
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_other_faults_of_safetensors_stay_what_they_are(tmp_path):
+    with pytest.raises(SafetensorError, match="header"), checkpoint.aside(tmp_path / "x"):
+        raise SafetensorError("header too large")
+    assert not (tmp_path / "x").exists()
 
 
 def test_nothing_to_resume_from(tmp_path):

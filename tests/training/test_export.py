@@ -12,7 +12,9 @@ from workbench.errors import UsageError
 from workbench.jobs.folder import read_json, write_json
 from workbench.training import export as exporting
 from workbench.training.export import compare, dtype_of, export
-from workbench.training.model import load_plain
+from workbench.training.hparams import make
+from workbench.training.methods import METHODS, preset
+from workbench.training.model import load, load_plain
 from workbench.training.worker import attempt
 
 
@@ -35,6 +37,7 @@ def words_of(folder):
 def test_merged(run, tmp_path, tuning):
     folder, out = run("dpo", tuning=tuning), tmp_path / "exported"
     out.mkdir()
+    write_json(out / "workbench.json", {"form": "merged"})
     (out / "old").write_text("an older export is replaced")
     assert export(folder, out, "merged", "mit") == {"folder": str(out), "form": "merged"}
     names = {p.name for p in out.iterdir()}
@@ -80,6 +83,46 @@ def test_adapter_of_a_full_run_is_refused(run, tmp_path):
 def test_unfinished_runs_have_nothing_to_export(make_run, tmp_path):
     with pytest.raises(UsageError, match="no finished model yet"):
         export(make_run("dpo"), tmp_path / "x", "merged", None)
+
+
+@pytest.mark.parametrize("marker", [None, {"method": "dpo"}, {"form": "merged", "hub": {"id": "some/model"}}, []])
+def test_folders_that_are_not_our_exports_stay(run, tmp_path, marker):
+    folder, out = run("sft"), tmp_path / "models"
+    out.mkdir()
+    (out / "mine").write_text("precious")
+    if marker is not None:
+        write_json(out / "workbench.json", marker)
+    with pytest.raises(UsageError, match=r"models is not empty .* choose an empty or new folder"):
+        export(folder, out, "merged", None)
+    assert (out / "mine").read_text() == "precious"
+    with pytest.raises(UsageError, match="choose an empty or new folder"):
+        export(folder, folder / "out", "merged", None)
+    assert (folder / "out" / "model.safetensors").exists()
+
+
+def test_a_name_with_dots_takes_no_other_folder(run, tmp_path):
+    (tmp_path / "llama-3.part").mkdir()
+    (tmp_path / "llama-3.part" / "mine").write_text("precious")
+    folder = run("sft")
+    export(folder, tmp_path / "llama-3.1", "merged", None)
+    assert {p.name for p in tmp_path.iterdir()} == {"llama-3.part", "llama-3.1", folder.name}
+    assert (tmp_path / "llama-3.part" / "mine").exists()
+
+
+def test_adapters_on_an_adapter_are_merged_in_float32(tiny, tmp_path):
+    """Weights near 1 with a change that half precision cannot hold, in a base that can."""
+    hparams = make(METHODS["dpo"].hparams, preset("dpo", tuning="lora", parameters=1, units=60))
+    policy = load(tiny, "causal", hparams)
+    layer = policy.plain().model.layers[0].mlp.up_proj
+    torch.nn.init.ones_(layer.base_layer.weight)
+    layer.lora_A["default"].weight.data.fill_(1e-3)
+    layer.lora_B["default"].weight.data.fill_(1e-2)
+    expected = 1 + layer.get_delta_weight("default").float().mean().item()
+    policy.model.to(torch.bfloat16)
+    merged = exporting._merged(policy).model.layers[0].mlp.up_proj.weight
+    assert merged.dtype == torch.float32
+    assert merged.mean().item() != 1
+    assert merged.mean().item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_merge_that_differs_is_not_offered(run, tmp_path, monkeypatch):

@@ -1,7 +1,9 @@
 """Whole runs: states, samples, the final model, errors said clearly, and resuming as if nothing had happened."""
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import pytest
 import torch
 from filelock import FileLock
 from safetensors.torch import load_file
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from workbench.jobs import models
@@ -144,6 +147,26 @@ def test_unusable_rows_end_the_run_with_their_reasons(make_run, rows, snapshot_o
     assert len((folder / "dropped.jsonl").read_text().splitlines()) == 12
 
 
+def test_plain_pairs_without_a_prompt_are_trained_on_and_not_sampled(
+    make_run, rows, snapshot_of, lines_of, words, tiny, tmp_path
+):
+    """A tokenizer that puts a token before every text makes such rows usable."""
+    begun, start = words(), ("<|im_start|>", 2)
+    begun.backend_tokenizer.post_processor = TemplateProcessing(single="<|im_start|> $A", special_tokens=[start])
+    begun.bos_token = start[0]
+    model = shutil.copytree(tiny, tmp_path / "begun")
+    begun.save_pretrained(model)
+    tables = rows(60, form="text")
+    for row in tables["pairs"]:
+        for side in ("chosen", "rejected"):
+            row[side] = [{"role": "assistant", "content": row["prompt"][0]["content"] + row[side][0]["content"]}]
+        row["prompt"] = []
+    folder = make_run("dpo", model=model, rows=snapshot_of(tmp_path / "implicit", tables), max_steps=2)
+    attempt(folder, resume=False)
+    assert read_json(folder / "status.json")["state"] == "done", read_json(folder / "status.json")["message"]
+    assert lines_of(folder / "samples.jsonl") == []
+
+
 def test_numbers_that_are_not_finite_end_as_diverged(make_run, tiny, tmp_path):
     broken = tmp_path / "broken"
     model = load_plain(tiny, "causal", torch.float32)
@@ -166,6 +189,7 @@ def test_numbers_that_are_not_finite_end_as_diverged(make_run, tiny, tmp_path):
         (torch.OutOfMemoryError("x"), "out_of_memory"),
         (MemoryError(), "out_of_memory"),
         (OSError(28, "No space left on device"), "disk_full"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "disk_full"),
         (OSError(5, "Input/output error"), "failed"),
         (KeyError("x"), "failed"),
     ],

@@ -19,6 +19,7 @@ from workbench.formats.extra import write_extra
 from workbench.formats.snapshot import Row, figures, languages, rows, text
 from workbench.jobs.folder import read_json, write_json
 
+FORMAT = "workbench-dataset/1"
 ROW_GROUP = 50_000
 HELD_BYTES = 64 * 2**20
 SHARD_BYTES = 500 * 10**6
@@ -43,7 +44,7 @@ NAMES = tuple(name + form for name in CONFIGS for form in ("", "_text"))
 def export_dataset(snapshot: Path, out: Path, *, title: str, license: str | None) -> dict[str, int]:
     """Write the folder aside, then put it in the place of `out`; rows per config that has any."""
     license = license_id(license)
-    if out.exists() and not (out / "manifest.json").exists():
+    if out.exists() and not _exported(out):
         raise UsageError(f"{out} exists and is not an export: name a new folder")
     aside = out.with_name(f".{out.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
@@ -62,6 +63,14 @@ def export_dataset(snapshot: Path, out: Path, *, title: str, license: str | None
         shutil.rmtree(aside, ignore_errors=True)
         raise
     return {config: sum(splits.values()) for config, splits in counts.items()}
+
+
+def _exported(folder: Path) -> bool:
+    """Whether its manifest says it is an export; a snapshot, a checkpoint and others' folders have manifests too."""
+    try:
+        return read_json(folder / "manifest.json", {}).get("format") == FORMAT
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _put(aside: Path, out: Path) -> None:
@@ -161,7 +170,7 @@ def _manifest(folder: Path, title: str, license: str | None, counts: dict[str, A
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     told = {key: frozen[key] for key in ("policy", "left_out", "seq", "package", "frozen") if key in frozen}
     return {
-        "format": "workbench-dataset/1",
+        "format": FORMAT,
         "title": title,
         "license": license,
         "snapshot": frozen["hash"],

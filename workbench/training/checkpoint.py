@@ -6,12 +6,16 @@ Leaves out when to write one (`loop`) and the final model (`export`).
 import hashlib
 import json
 import os
+import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -35,9 +39,7 @@ def save(root: Path, step: int, model: nn.Module, optimizer: Optimizer, state: d
         raise EngineError(f"step {step}: weights are not finite, no checkpoint was written")
     final = root / f"step-{step:06d}"
     part = final.with_suffix(".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    with aside(part):
         save_file(weights, part / "weights.safetensors")
         save_file(_moments(model, optimizer), part / "optimizer.safetensors")
         (part / "state.json").write_text(json.dumps(state))
@@ -45,13 +47,25 @@ def save(root: Path, step: int, model: nn.Module, optimizer: Optimizer, state: d
         (part / "manifest.json").write_text(json.dumps({"files": files, "versions": VERSIONS, "finite": True}))
         for path in (*part.iterdir(), part):
             _sync(path)
-    except OSError:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
     shutil.rmtree(final, ignore_errors=True)
     part.rename(final)
     _sync(root)
     return final
+
+
+@contextmanager
+def aside(part: Path) -> Iterator[Path]:
+    """A fresh folder to write in; gone again if that fails. What safetensors says of the disk becomes an OSError."""
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+    except BaseException as error:
+        shutil.rmtree(part, ignore_errors=True)
+        found = re.search(r"os error (\d+)", str(error)) if isinstance(error, SafetensorError) else None
+        if found:
+            raise OSError(int(found[1]), os.strerror(int(found[1])), str(part)) from error
+        raise
 
 
 def prune(root: Path, best: int | None) -> None:

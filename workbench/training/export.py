@@ -16,7 +16,7 @@ from transformers import AutoConfig
 from workbench.errors import ModelError, UsageError, WorkbenchError
 from workbench.formats.cards import model_card
 from workbench.jobs.folder import read_json, write_json
-from workbench.training.checkpoint import sha256_of
+from workbench.training.checkpoint import aside, sha256_of
 from workbench.training.data import Stops
 from workbench.training.hparams import RunConfig
 from workbench.training.model import Kind, Policy, base_of, load_plain, tokenizer_of
@@ -36,15 +36,19 @@ CLOSE = {torch.float32: 1e-4}
 
 def save_trained(policy: Policy, config: RunConfig, stop: Stops, out: Path, metrics: dict[str, Any]) -> None:
     """The final model of a run: an adapter when its base lies on disk as it was trained on, else whole weights."""
-    part = _fresh(out.with_suffix(".part"))
     start = Path(config.model_path)
-    if policy.adapted and base_of(start) is None:
-        policy.model.save_pretrained(part)
-        (part / "README.md").unlink()
-    else:
-        model = policy.model.merge_and_unload() if policy.adapted else policy.model
-        _save_whole(model, part, dtype_of(start), stop)
-    _finish(part, out, policy.tokenizer, facts(config) | {"metrics": metrics})
+    with aside(_beside(out, "part")) as part:
+        if policy.adapted and base_of(start) is None:
+            policy.model.save_pretrained(part)
+            (part / "README.md").unlink()
+        else:
+            _save_whole(_merged(policy), part, dtype_of(start), stop)
+        _finish(part, out, policy.tokenizer, facts(config) | {"metrics": metrics})
+
+
+def _merged(policy: Policy) -> Any:
+    """The model without adapters: merged in float32, as in half precision small changes are lost in the sum."""
+    return policy.model.to("cpu", torch.float32).merge_and_unload() if policy.adapted else policy.model
 
 
 def export(run: Path, out: Path, form: str, license: str | None) -> dict[str, Any]:
@@ -52,17 +56,32 @@ def export(run: Path, out: Path, form: str, license: str | None) -> dict[str, An
     config, source = RunConfig.model_validate(read_json(run / "config.json")), run / "out"
     if not (source / "workbench.json").exists():
         raise UsageError(f"run {config.run} has no finished model yet")
-    part = _fresh(out.with_suffix(".part"))
+    out = out.resolve()
+    _may_replace(out)
     base = base_of(source)
     made = read_json(source / "workbench.json") | {"form": form, "license": license}
     made |= {"base_model": (_hub(base or Path(config.model_path)) or {}).get("id")}
-    if form == "adapter":
-        _copy_adapter(source, part, base, config)
-    else:
-        made["reload_difference"] = _merge(source, part, config)
-    _card(part, made, license)
-    _finish(part, out, tokenizer_of(source), made)
+    with aside(_beside(out, "part")) as part:
+        if form == "adapter":
+            _copy_adapter(source, part, base, config)
+        else:
+            made["reload_difference"] = _merge(source, part, config)
+        _card(part, made, license)
+        _finish(part, out, tokenizer_of(source), made)
     return {"folder": str(out), "form": form}
+
+
+def _may_replace(out: Path) -> None:
+    """Refuse a place that holds anything but an earlier export; the model of a run and a fetched one are none."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    try:
+        made = read_json(out / "workbench.json", {})
+        ours = "form" in made and "hub" not in made
+    except (OSError, ValueError, TypeError):
+        ours = False
+    if not ours:
+        raise UsageError(f"{out} is not empty and not an earlier export: choose an empty or new folder")
 
 
 def _merge(source: Path, part: Path, config: RunConfig) -> float:
@@ -147,6 +166,11 @@ def _card(part: Path, made: dict[str, Any], license: str | None) -> None:
     (part / "README.md").write_text(model_card(made, license=license))
 
 
+def _beside(out: Path, what: str) -> Path:
+    """A hidden name next to `out`, which no folder of a user has."""
+    return out.parent / f".{out.name}.{what}"
+
+
 def _fresh(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -154,12 +178,16 @@ def _fresh(folder: Path) -> Path:
 
 
 def _finish(part: Path, out: Path, tokenizer: Any, made: dict[str, Any]) -> None:
-    """Tokenizer, hashes of all files, then the name that says it is whole."""
+    """Tokenizer, hashes of all files, then the name that says it is whole; what had the name goes last."""
     tokenizer.save_pretrained(part)
     files = {p.name: sha256_of(p) for p in sorted(part.iterdir())}
     write_json(part / "workbench.json", made | {"files": files})
-    shutil.rmtree(out, ignore_errors=True)
+    old = _beside(out, "old")
+    shutil.rmtree(old, ignore_errors=True)
+    if out.exists():
+        out.rename(old)
     part.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ TEMPERATURE = 0.7
 
 
 def chosen_prompts(rows: Sequence[Row]) -> list[Row]:
-    """The first few distinct prompts."""
-    distinct = {str(row.prompt): row for row in reversed(rows)}
+    """The first few distinct prompts. Implicit pairs of plain text have none: nothing to answer."""
+    distinct = {str(row.prompt): row for row in reversed(rows) if row.prompt}
     return list(reversed(distinct.values()))[:PROMPTS]
 
 

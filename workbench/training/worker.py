@@ -28,6 +28,7 @@ from workbench.training.samples import chosen_prompts, sample
 from workbench.training.units import Prepared, prepare, read
 
 LOCK_SECONDS = 10
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the quota of the user, the limit of the process
 
 
 def run(folder: Path, reporter: Reporter, *, resume: bool) -> tuple[str, str | None]:
@@ -100,7 +101,7 @@ def ended(error: BaseException) -> tuple[str, str]:
         return "diverged", str(error)
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return "out_of_memory", "not enough memory: lower max_length, choose tuning = lora, or a smaller model"
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
         return "disk_full", "the disk is full: free some space, then resume"
     if isinstance(error, WorkbenchError):
         return "failed", error.message

@@ -22,7 +22,6 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "ready"
 GPU_SIGN = Path("/proc/driver/nvidia")
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
-MEASURED = "torch==2.13.0"
 NEEDED_GB = {"cpu": 3, "gpu": 12}
 UNPREPARED = 7
 
@@ -107,8 +106,7 @@ def torch_build():
     wanted_range = next(d for d in project()["dependencies"] if d.startswith("torch"))
     if has_gpu():
         return [wanted_range]
-    on_cpu = [wanted_range, "--index-url", CPU_WHEELS]
-    return next((build for build in ([wanted_range], [MEASURED]) if not brings_cuda(build)), on_cpu)
+    return [wanted_range, "--index-url", CPU_WHEELS] if brings_cuda([wanted_range]) else [wanted_range]
 
 
 def project():

@@ -47,7 +47,7 @@ def test_a_real_file_goes_all_the_way(
     do(house, "import_confirm", project=project, number=parsed["import"])
 
     # Long dialogues do not fit the demo model: they are dropped with a reason, which D06 allows.
-    knobs = {"max_steps": STEPS, "units_per_step": 4, "epochs": 1, "max_length": 256, "allow": "D06"}
+    knobs = {"max_steps": STEPS, "units_per_step": 4, "epochs": 1, "max_length": 512, "allow": "D06"}
     number = do(house, "train", project=project, method=method, model="demo-tiny", hparams=knobs)["run"]
     run = ended(house, number)
     assert run["status"]["state"] == "done", run["log"]

@@ -136,7 +136,7 @@ def data(top: Commands) -> None:
     project.add("list", "project_list", "list the projects")
     it = project.add("create", "project_create", "create a project")
     it.add_argument("name")
-    it.add_argument("--task", dest="tasks", action="append", choices=("pair", "thumb", "rank"), help="may be repeated")
+    it.add_argument("--task", dest="tasks", action="append", choices=("pair", "thumb"), help="may be repeated")
     it.add_argument("--eval-share", type=float, help="share of prompts held out for evaluation, 0 to 0.2 (default 0.1)")
 
     it = top.add("import", "import_", "import a file of prompts, answers or preferences", project=True)

@@ -179,7 +179,11 @@ class Gate:
         return again(body, receive)
 
     def claim(self, hashes: set[str], user: str | None) -> None:
-        """A Gradio session belongs to whoever names it first."""
+        """A Gradio session belongs to the first user who names it. A page names one; nobody needs more."""
+        if user is None:
+            return
+        if len(hashes) > 2:
+            raise Refused(403, "not_your_session")
         for known in hashes:
             if self.owners.setdefault(known, user) != user:
                 raise Refused(403, "not_your_session")

@@ -1,5 +1,6 @@
 """Everything one process holds open for one home: store, queue, runs, generator, accounts."""
 
+import logging
 import threading
 from collections.abc import Mapping
 
@@ -12,6 +13,8 @@ from workbench.settings import Settings
 from workbench.store import projects
 from workbench.store.db import Store
 from workbench.store.projects import Project
+
+log = logging.getLogger(__name__)
 
 
 class House:
@@ -55,4 +58,8 @@ class House:
 
     def _watch_runs(self) -> None:
         while not self._closing.wait(0.5):
-            self.runs.tick()
+            try:
+                self.runs.tick()
+            except Exception:
+                log.exception("the run queue could not go on; it is tried again")
+                self._closing.wait(5.0)

@@ -14,7 +14,7 @@ def held_out_prompts(store: Store, project: Project) -> list[Item]:
     """One item per distinct prompt of the test split, in an order that does not depend on when it was added."""
     found = {}
     for item in items.many(store, [row.id for row in items.iter_ids(store, project.id)]).values():
-        if split_of(item.group_id, project.eval_share) == "test" and not item.origin.get("compare"):
+        if split_of(item.group_id, project.eval_share) == "test" and item.prompt and not item.origin.get("compare"):
             found.setdefault((item.group_id, item.prompt), item)
     return sorted(found.values(), key=lambda item: (item.group_id, item.key))
 

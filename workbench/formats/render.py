@@ -30,6 +30,7 @@ from pygments.lexers import get_lexer_by_name
 from pygments.token import STANDARD_TYPES
 from pygments.util import ClassNotFound
 
+from workbench.jobs.process import surroundings
 from workbench.schema import Item, Message
 
 SECONDS = 2.0
@@ -88,8 +89,12 @@ def rendered_by_child(items: list[Item]) -> list[Item]:
     """The same for a server, which renders nothing itself: one short child for all items."""
     texts = list(dict.fromkeys(m.content for item in items for m in _messages(item)))
     command = [sys.executable, "-m", "workbench.formats.render"]
-    done = subprocess.run(command, input=json.dumps(texts).encode(), capture_output=True, timeout=CHILD_SECONDS)
-    html = dict(zip(texts, json.loads(done.stdout) if done.returncode == 0 else [None] * len(texts), strict=True))
+    given = {"input": json.dumps(texts).encode(), "capture_output": True, "env": surroundings()}
+    try:
+        rendered = json.loads(subprocess.run(command, check=True, timeout=CHILD_SECONDS, **given).stdout)
+    except subprocess.SubprocessError:
+        rendered = [None] * len(texts)  # then they are shown plain
+    html = dict(zip(texts, rendered, strict=True))
 
     def put(messages: tuple[Message, ...]) -> tuple[Message, ...]:
         return tuple(replace(m, html=html[m.content]) for m in messages)

@@ -55,7 +55,7 @@ def scan(folder: Path, name: str | None = None) -> Model:
 def all(home: Path) -> list[Model]:
     """The demo model, every folder under models/, and every finished run; unusable ones with their reason."""
     folders = {"demo-tiny": DEMO / "model"} if (DEMO / "model").is_dir() else {}
-    folders |= {p.name: p for p in sorted((home / "models").glob("*/"))}
+    folders |= {p.name: p for p in sorted((home / "models").glob("[!.]*/"))}
     folders |= {f"run-{int(p.parent.name)}": p for p in sorted((home / "runs").glob("[0-9]*/out")) if _finished(p)}
     return [_described(name, folder, folders) for name, folder in folders.items()]
 
@@ -91,8 +91,14 @@ def _described(name: str, folder: Path, folders: dict[str, Path]) -> Model:
     if not (folder / "adapter_config.json").exists():
         return replace(model, base=base)
     path = model.base_path or (str(folders[base]) if base in folders else None)
-    missing = f"model {name}: its base {base} is not here; add it with: workbench models add {base}"
-    return replace(model, base=base, base_path=path, reason=None if path else missing)
+    if path is None:
+        return replace(
+            model,
+            base=base,
+            reason=f"model {name}: its base {base} is not here; add it with: workbench models add {base}",
+        )
+    whole = _described(base, Path(path), folders).parameters + model.parameters
+    return replace(model, base=base, base_path=path, parameters=whole)
 
 
 def _adapter(folder: Path, name: str) -> Model:

@@ -23,15 +23,13 @@ def start(
 
     It outlives this process, has no stdin, sees only an allow-list of the environment, and yields to the server.
     """
-    threads = str(max(1, (os.cpu_count() or 2) - 1))
-    surroundings = {k: os.environ[k] for k in (*PASSED_ON, *TESTING) if k in os.environ}
     with (folder / "log.txt").open("ab") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**surroundings, **QUIET, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, **(env or {})},
+            env={**surroundings(), **(env or {})},
             start_new_session=True,
             umask=0o077,
         )
@@ -40,6 +38,13 @@ def start(
     except (psutil.Error, OSError):
         pass  # already gone, or not ours to slow down
     return child.pid, identity(child.pid) or ""
+
+
+def surroundings() -> dict[str, str]:
+    """The environment of every child: an allow-list of ours, no telemetry, one core left to the server."""
+    threads = str(max(1, (os.cpu_count() or 2) - 1))
+    kept = {k: os.environ[k] for k in (*PASSED_ON, *TESTING) if k in os.environ}
+    return {**kept, **QUIET, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
 
 
 def identity(pid: int) -> str | None:

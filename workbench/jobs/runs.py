@@ -1,6 +1,7 @@
 """The training runs of a home: folders with a child each, one child at a time. Leaves out the training itself."""
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from workbench.training.hparams import RunConfig
 
 WORKER = "workbench.training.worker"
 POINTS = 300
+GRACE = 60.0
 INTERRUPTED = "the process ended without a word; resume goes on from the last checkpoint"
 
 
@@ -21,6 +23,8 @@ class Runs:
         self.root = home / "runs"
         self.root.mkdir(exist_ok=True)
         self.lock = threading.RLock()
+        self.over: set[int] = set()  # runs that need no look any more
+        self.ending: set[int] = set()  # runs that are being ended by force
 
     def folder(self, number: int) -> Path:
         path = self.root / f"{number:06d}"
@@ -64,12 +68,14 @@ class Runs:
         ]
 
     def tick(self) -> None:
-        """Start the oldest queued run when no other is running. Called once a second by whoever owns the home."""
+        """Start the oldest queued run when no other is running. Called again and again by whoever owns the home."""
         with self.lock:
-            states = {n: self.status(n)["state"] for n in self.numbers()}
-            if any(state not in END_STATES and state != "queued" for state in states.values()):
-                return
-            if waiting := [n for n, state in states.items() if state == "queued"]:
+            states = {n: self.status(n)["state"] for n in self.numbers() if n not in self.over}
+            self.over |= {n for n, state in states.items() if state in END_STATES}
+            running = [n for n, state in states.items() if state not in {*END_STATES, "queued"}]
+            for number in running:
+                self._end_hanging(number)
+            if not running and (waiting := [n for n, state in states.items() if state == "queued"]):
                 self._start(waiting[0])
 
     def stop(self, number: int, *, save: bool = True) -> None:
@@ -79,7 +85,7 @@ class Runs:
             if status["state"] == "queued":
                 write_json(path / "status.json", status | {"state": "stopped", "message": "taken out of the queue"})
             elif status["state"] not in END_STATES:
-                write_json(path / "control.json", {"action": "save_and_stop" if save else "stop"})
+                write_json(path / "control.json", {"action": "save_and_stop" if save else "stop", "since": time.time()})
 
     def resume(self, number: int) -> None:
         """Put an ended, unfinished run back in the queue; it goes on from its last valid checkpoint."""
@@ -89,6 +95,7 @@ class Runs:
                 raise Conflict(f"run {number} is {status['state']}: only a run that ended early can be resumed")
             (path / "control.json").unlink(missing_ok=True)
             write_json(path / "status.json", status | {"state": "queued", "message": None})
+            self.over.discard(number)
 
     def _start(self, number: int) -> None:
         path = self.folder(number)
@@ -98,6 +105,18 @@ class Runs:
         pid, known = process.start(WORKER, ["--run", str(path), *resume], path)
         write_json(path / "child.json", {"pid": pid, "identity": known})
 
+    def _end_hanging(self, number: int) -> None:
+        """A child that was asked to stop and does not hear is ended, in a thread of its own."""
+        path = self.folder(number)
+        asked = (read_json(path / "control.json") or {}).get("since")
+        if asked and time.time() - asked > GRACE and number not in self.ending:
+            self.ending.add(number)
+            child = read_json(path / "child.json")
+            threading.Thread(
+                target=process.stop, args=[child["pid"], child["identity"]], kwargs={"grace": 10.0}
+            ).start()
+
     def _alive(self, path: Path) -> bool:
-        child = read_json(path / "child.json") or {}
-        return process.alive(child.get("pid"), child.get("identity"))
+        """By what we noted at the start, or, if we were killed before that, by what the child said itself."""
+        known = (read_json(path / name) or {} for name in ("child.json", "status.json"))
+        return any(process.alive(child.get("pid"), child.get("identity")) for child in known)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from workbench.app.acts.act import act
 from workbench.app.house import House
-from workbench.errors import EngineError, NotFound, UsageError
+from workbench.errors import Conflict, EngineError, NotFound, UsageError
 from workbench.evaluation import comparison
 from workbench.evaluation.ratings import win_rate
 from workbench.formats.batch import cut
@@ -18,6 +18,7 @@ from workbench.schema import Candidate, Item, Judgement, Message, split_of
 from workbench.store import items
 from workbench.store.db import uid
 
+ON_SCREEN = 100
 Choice = Literal[0, 1, "tie", "both_bad"]
 
 
@@ -45,7 +46,8 @@ def generate(
     """Let models answer the project's prompts: those still without answers, else all of its training prompts."""
     found = house.project(project)
     stored = items.many(house.store, [row.id for row in items.iter_ids(house.store, found.id)]).values()
-    train = [i for i in stored if split_of(i.group_id, found.eval_share) == "train" and not i.origin.get("compare")]
+    asking = [i for i in stored if i.prompt and not i.origin.get("compare")]
+    train = [i for i in asking if split_of(i.group_id, found.eval_share) == "train"]
     waiting = [i for i in train if not i.candidates] or train
     asked = list({(i.form, i.prompt): i for i in waiting}.values())[:prompts]
     answers = _answers(house, models, asked, sampling.model_copy(update={"n": per_prompt}))
@@ -63,7 +65,7 @@ def generate(
     return {"items": len(ids), "prompts": len(asked)}
 
 
-@act("annotator")
+@act("lead")
 def compare_ask(
     house: House,
     actor: str,
@@ -82,6 +84,8 @@ def compare_ask(
         [{"id": "0", "messages": [{"role": "user", "content": prompt}], "form": "chat"}],
         sampling.model_dump(),
     )
+    while len(house.asked) >= ON_SCREEN:
+        house.asked.pop(next(iter(house.asked)))
     house.asked[request] = {"project": found.id, "prompt": message, "models": shown, "actor": actor, "texts": ["", ""]}
     return {"request": request}
 
@@ -98,7 +102,7 @@ def compare_events(house: House, actor: str, request: str) -> Iterator[list[str]
     asked["whole"] = True
 
 
-@act("annotator")
+@act("lead")
 def compare_vote(
     house: House, actor: str, *, request: str, choice: Choice, strength: float | None = Field(None, gt=0, le=3)
 ) -> dict[str, Any]:
@@ -110,13 +114,14 @@ def compare_vote(
     item = comparison.pair(asked["project"], (asked["prompt"],), texts, typed=True) if len(texts) == 2 else None
     if item is None:
         raise UsageError("both answers are the same: there is nothing to choose between")
+    if house.asked.pop(request, None) is None:
+        raise Conflict("this comparison has its vote already: ask again")
     [number] = items.add(house.store, actor, [item], file="typed prompt")
     index = [next(i for i, c in enumerate(item.candidates) if c.source == name) for name in asked["models"]]
     picked = index[choice] if choice in (0, 1) else choice
     payload = {"choice": picked, "strength": strength if choice in (0, 1) else None}
     vote = Judgement(uid(), number, actor, "pair", payload, purpose="compare", shown_order=tuple(index))
     [seq] = house.store.append(vote)
-    del house.asked[request]
     return {"ack": str(vote.uid), "seq": seq, "reveal": asked["models"]}
 
 

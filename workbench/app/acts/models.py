@@ -1,5 +1,6 @@
 """Acts on models: list, add from a folder or the Hub, export with a card."""
 
+import re
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,7 @@ from workbench.app.house import House
 from workbench.errors import Conflict, NotAllowed, UsageError
 from workbench.jobs import models as folders
 
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
 Form = Literal["adapter", "merged"]
 
 
@@ -27,14 +29,15 @@ def model_add(house: House, actor: str, *, source: str, name: str | None = None)
     target = house.home / "models" / name
     if target.exists():
         raise Conflict(f"there is a model {name!r} already: give another name")
-    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or name.startswith("."):
-        raise UsageError(f"model name {name!r}: letters, digits, '-', '_' and '.' only")
+    if not NAME.fullmatch(name) or name == "demo-tiny" or folders.RUN.fullmatch(name):
+        raise UsageError(f"model name {name!r}: letters, digits, '-', '_' and '.', and not one the program uses itself")
     if Path(source).is_dir():
         if actor != LOCAL:
             raise NotAllowed(f"{source} is a folder of the server: only its own command line may name one")
         folders.scan(Path(source), name)
         aside = target.with_name(f".{name}.part")
-        shutil.copytree(source, aside, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.copytree(source, aside, ignore=shutil.ignore_patterns(".*"))
         aside.rename(target)
     else:
         finish(house, "workbench.formats.fetch", {"model": source, "to": str(target)}, network=True)

@@ -9,7 +9,7 @@ from workbench.app.acts.act import act
 from workbench.app.house import House
 from workbench.store import projects as rows
 
-Task = Literal["pair", "thumb", "rank"]
+Task = Literal["pair", "thumb"]  # what the Label page can show
 
 
 @act("annotator")

@@ -32,12 +32,11 @@ def plan(
     units = counts[entry.data]
     values = preset(method, tuning=tuning, parameters=base.parameters, units=units)
     missing = max(0, _least(values) - units)
-    one_sided = entry.data == "thumbs" and min(counts["true"], counts["false"]) == 0
     return {
         "method": method,
         "units": units,
         "missing": missing,
-        "needs": "more" if missing else "thumbs_both" if one_sided else None,
+        "needs": "more" if missing else "thumbs_both" if _one_sided(entry, counts) else None,
         "preset": values,
         "steps": _steps(entry, values, units),
         "knobs": [vars(k) | {"type": k.type.__name__} for k in knobs(entry.hparams)],
@@ -66,6 +65,8 @@ def train(
     checked = make(entry.hparams, values)
     if missing := max(0, _least(vars(checked)) - units):
         raise UsageError(f"{entry.title} needs {entry.data}: there are {units}, label at least {missing} more")
+    if _one_sided(entry, data(house, actor, project=found.id)["units"]):
+        raise UsageError(f"{entry.title} needs good and bad answers: all labels so far are of one kind")
     payload = {"project": found.id, "method": method, "model": model, "snapshot": made.hash, "title": title}
     number = rows.create(house.store, actor, payload)
     house.runs.create(
@@ -129,6 +130,10 @@ def _startable(model: Model) -> Model:
     if model.kind == "reward":
         raise ModelError(f"{model.name} is a reward model: it scores answers and cannot be trained to give them")
     return model
+
+
+def _one_sided(entry: Method, counts: dict[str, int]) -> bool:
+    return entry.data == "thumbs" and min(counts["true"], counts["false"]) == 0
 
 
 def _least(values: dict[str, Any]) -> int:

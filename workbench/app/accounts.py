@@ -82,7 +82,9 @@ class Accounts:
                 raise NotAllowed("wrong name or password", code="wrong_password")
         self.throttle.forget(name)
         if self._hasher.check_needs_rehash(account.password):
-            self._put(name, replace(account, password=self._hash(password)))
+            secret = self._hash(password)
+            with self._lock:
+                self._put(name, replace(self._known(name), password=secret))
         return self._open(name)
 
     def sign_out(self, token: str) -> None:

@@ -188,6 +188,7 @@ class Line:
         act = person.acts.pop(place, None)
         if act is None:
             return
+        person.recent = deque((r for r in person.recent if r[1] != place), maxlen=UNDOABLE)  # undone once, gone
         person.counts[act] -= 1
         if act == "flag":
             self.closed[place] -= 1

@@ -164,7 +164,7 @@ class Store:
                 with self._con.cursor() as cur:
                     yield cur
             except DISK as error:
-                raise self._refuse(error, heals=any(os.strerror(n) in str(error) for n in FULL)) from error
+                raise self._refuse(error, heals=heals(error)) from error
 
     def append(self, *records: Record) -> list[int]:
         """Store records for good and return their numbers: committed, journalled and synced when this returns.
@@ -208,8 +208,7 @@ class Store:
         try:
             self._journal.append(entries)
         except OSError as error:
-            heals = error.errno in FULL and not isinstance(error, SyncError)
-            raise self._refuse(error, heals=heals) from error
+            raise self._refuse(error, heals=heals(error)) from error
         failpoint("after_journal")
         self.seq, self.h = entries[-1].seq, entries[-1].h
         self.known.update(r.uid.bytes for r in records)
@@ -239,12 +238,12 @@ class Store:
         return StorageUnavailable(message)
 
     def _heal(self) -> None:
-        self._refusal = None
+        self._refusal = None  # what was missed is written on the way
         try:
             self._journal.cut()
             self._recall()
-        except (OSError, duckdb.Error) as error:
-            raise self._refuse(error, heals=True) from error
+        except (OSError, duckdb.Error, StoreDamaged) as error:
+            raise self._refuse(error, heals=heals(error)) from error
 
     def _recall(self) -> None:
         """Make database and journal equal and learn from them where the chain ends and which uids are known."""
@@ -254,6 +253,13 @@ class Store:
             self.known = {name for (name,) in rows.stream(cur, UIDS)}
         if found.replayed:
             self.append(Event(uid(), SYSTEM, "reconcile", {"replayed": found.replayed, "appended": found.appended}))
+
+
+def heals(error: Exception) -> bool:
+    """Only a full disk gets well by itself. A failed sync never does: its descriptor is not to be asked again."""
+    if isinstance(error, OSError):
+        return error.errno in FULL and not isinstance(error, SyncError)
+    return isinstance(error, duckdb.Error) and any(os.strerror(number) in str(error) for number in FULL)
 
 
 def connect(home: Path) -> duckdb.DuckDBPyConnection:

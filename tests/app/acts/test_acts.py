@@ -76,6 +76,20 @@ def test_a_discarded_import_is_gone(house: House, project: int, tmp_path: Path) 
         do(house, "import_confirm", project=project, number=number)
 
 
+def test_a_stored_import_cannot_be_discarded_through_another_project(
+    house: House, project: int, tmp_path: Path
+) -> None:
+    other = do(house, "project_create", name="other")["id"]
+    number = do(house, "import_file", project=project, path=pairs(tmp_path / "a.jsonl", 3))["import"]
+    with pytest.raises(NotFound, match="in this project"):
+        do(house, "import_confirm", project=other, number=number)
+    do(house, "import_confirm", project=project, number=number)
+    for asked in (project, other):
+        with pytest.raises((UsageError, NotFound)):
+            do(house, "import_discard", project=asked, number=number)
+    assert (house.home / "imports" / f"{number:06d}" / "batch.parquet").exists()
+
+
 def test_the_same_labels_are_the_same_snapshot(house: House, project: int, tmp_path: Path) -> None:
     number = do(house, "import_file", project=project, path=pairs(tmp_path / "a.jsonl", 12))["import"]
     do(house, "import_confirm", project=project, number=number)

@@ -1,6 +1,5 @@
 """Acts on data: import, snapshot, export. A file is parsed in a child; nothing is stored before it is confirmed."""
 
-import shutil
 import time
 from collections import Counter
 from pathlib import Path
@@ -69,15 +68,21 @@ def import_confirm(
 
 @act("lead")
 def import_discard(house: House, actor: str, *, project: int | str, number: int) -> dict[str, Any]:
-    shutil.rmtree(_parsed(house, house.project(project).id, number))
+    """Put a parsed import into the bin. Never one that is being stored, or was: the database is rebuilt from it."""
+    found = house.project(project)
+    with house.store.bulk:
+        folder = _parsed(house, found.id, number)
+        (house.home / "trash").mkdir(exist_ok=True)
+        folder.rename(house.home / "trash" / f"import-{number:06d}")
     return {"discarded": number}
 
 
 def _parsed(house: House, project: int, number: int) -> Path:
+    """The folder of an import that this project parsed and nobody has stored."""
     folder = house.home / "imports" / f"{number:06d}"
-    if not (folder / "report.json").exists():
-        raise NotFound(f"no parsed import {number}")
-    if any(done["id"] == number for done in imports.all(house.store, project)):
+    if not (folder / "report.json").exists() or read_json(folder / "config.json", {}).get("project") != project:
+        raise NotFound(f"no parsed import {number} in this project")
+    if any(done["id"] == number for done in imports.all(house.store)):
         raise UsageError(f"import {number} is stored already")
     return folder
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import resource
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -78,19 +79,21 @@ def test_damaged_checkpoints_are_passed_over(net, tmp_path, damage, capsys):
     assert ("step-000020 does not match" in capsys.readouterr().out) == (damage != "part")
 
 
-@pytest.fixture
+@contextmanager
 def little_room():
     """Files of this process end at 100 bytes, so that the write itself fails, inside safetensors too."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        yield
+    finally:  # before anything else of this process, its test report too, is written
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_no_room_is_told_apart_and_leaves_nothing(net, tmp_path, little_room):
+def test_no_room_is_told_apart_and_leaves_nothing(net, tmp_path):
     optimizer = stepped(net)
     good = checkpoint.save(tmp_path, 3, net, optimizer, {})
-    little_room()
-    with pytest.raises(OSError, match="too large") as caught:
+    with pytest.raises(OSError, match="too large") as caught, little_room():
         checkpoint.save(tmp_path, 4, net, optimizer, {})
     assert ended(caught.value)[0] == "disk_full"
     assert list(tmp_path.iterdir()) == [good]

@@ -48,7 +48,7 @@ def import_(acts: Acts, args: Args) -> Outcome:
     if args.dry_run or report["error"] or needs:
         acts.do("import_discard", **this)
     if report["error"]:
-        raise InputError(f"{report['file']}: {report['error']}")
+        raise InputError(report["error"])
     if args.dry_run:
         return Outcome(parsed, told(report))
     if needs:

@@ -66,8 +66,8 @@ def _put(store: Store, actor: str, project: Project) -> Project:
 
 def check(project: Project) -> None:
     """`UsageError` names the field that cannot be."""
-    if not 1 <= len(project.name) <= 100 or project.name.isdigit():
-        raise UsageError(f"project name {project.name!r}: 1 to 100 characters, not only digits")
+    if not 1 <= len(project.name) <= 80 or project.name.isdigit() or not project.name.isprintable():
+        raise UsageError(f"project name {project.name!r}: 1 to 80 characters, not only digits, no control characters")
     if not project.tasks or set(project.tasks) - set(TASKS):
         raise UsageError(f"tasks {project.tasks!r}: one or more of {', '.join(TASKS)}")
     if not 0 <= project.eval_share <= 0.2:

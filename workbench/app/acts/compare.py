@@ -76,7 +76,7 @@ def compare_ask(
     sampling: Sampling = Sampling(),
 ) -> dict[str, Any]:
     """Ask two models the same; which one stands left is drawn here and told only after the vote."""
-    found, shown = house.project(project), list(models)
+    found, shown = house.project(project), _different(models)
     secrets.SystemRandom().shuffle(shown)
     message = Message("user", prompt)
     request = house.generator.ask(
@@ -136,7 +136,7 @@ def compare_set(
     sampling: Sampling = Sampling(),
 ) -> dict[str, Any]:
     """Both models answer the held-out prompts; the pairs enter the label queue blind."""
-    found = house.project(project)
+    found, models = house.project(project), _different(models)
     asked = comparison.held_out_prompts(house.store, found)[:prompts]
     if not asked:
         raise UsageError(
@@ -178,6 +178,12 @@ def _answers(house: House, names: list[str], asked: list[Item], sampling: Sampli
         raise EngineError(error)
     found = comparison.texts(events)
     return [[found[str(i), k] for k in range(sampling.n)] for i in range(len(asked))]
+
+
+def _different(models: list[str]) -> list[str]:
+    if models[0] == models[1]:
+        raise UsageError(f"{models[0]} against itself says nothing: choose two different models")
+    return list(models)
 
 
 def _asked(house: House, actor: str, request: str) -> dict[str, Any]:

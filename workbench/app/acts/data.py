@@ -32,7 +32,7 @@ def import_file(
     """Parse a file into imports/<n>/: the report says what would be stored."""
     found = house.project(project)
     if not path.is_file():
-        raise NotFound(f"no file {path}")
+        raise NotFound(f"{path} is a folder: name one file in it" if path.is_dir() else f"no file {path}")
     number, folder = imports.next_folder(house.store)
     config = {"path": str(path.resolve()), "name": name or path.name, "dialect": dialect, "mapping": mapping}
     write_json(folder / "config.json", {**config, "tasks": list(found.tasks), "project": found.id})

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from workbench.app.gate import JSON_BYTES, PUBLIC, STREAMS, Gate, hosts_of
+from workbench.app.gate import JSON_BYTES, LAST_WORD, PUBLIC, STREAMS, Gate, hosts_of
 from workbench.app.roles import all_routes
 
 JOIN = "/app/gradio_api/queue/join"
@@ -206,3 +206,46 @@ def test_the_stream_of_a_disabled_user_ends(house_app: Any, monkeypatch: pytest.
     asyncio.run(play())
     house_app.house.accounts.change("ada", "bob", disabled=False)
     house_app.sid["bob"] = house_app.house.accounts.sign_in("bob", "correct horse battery", "127.0.0.1")
+
+
+def test_a_next_event_is_accepted_only_when_the_browser_has_left_the_closed_stream(
+    house_app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gradio's client takes its stream for open until it has read the last word, and would wait there for ever."""
+
+    async def play() -> None:
+        stream, told, leaves = Stream(house_app, monkeypatch), [], asyncio.Event()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            if scope["method"] == "GET":
+                await send({"type": "http.response.body", "body": LAST_WORD + b"}\n\n", "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        async def browser() -> Any:
+            await leaves.wait()
+            return {"type": "http.disconnect"}
+
+        async def body() -> Any:
+            return {"type": "http.request", "body": b'{"session_hash": "s1"}'}
+
+        async def joined(message: Any) -> None:
+            told.append(message["type"])
+
+        stream.gate.app = app
+        head = [(b"host", b"localhost"), (b"cookie", f"sid={stream.sid}".encode()), (b"origin", b"http://localhost")]
+        scope = {"type": "http", "scheme": "http", "headers": head, "query_string": b""}
+        data = {**scope, "method": "GET", "path": "/app/gradio_api/queue/data", "query_string": b"session_hash=s1"}
+        flow = asyncio.ensure_future(stream.gate(data, browser, stream.send))
+        await asyncio.sleep(0.02)
+        join = {**scope, "method": "POST", "path": JOIN, "headers": [*head, (b"content-length", b"22")]}
+        asked = asyncio.ensure_future(stream.gate(join, body, joined))
+        await asyncio.sleep(0.05)
+        assert not flow.done()
+        assert told == []
+        leaves.set()
+        await asyncio.wait_for(asyncio.gather(flow, asked), 1)
+        assert told == ["http.response.start", "http.response.body"]
+        assert stream.gate.ended == {}
+
+    asyncio.run(play())

@@ -12,6 +12,7 @@ import secrets
 import socket
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -35,11 +36,14 @@ OPEN = {
 UPLOAD = "/app/gradio_api/upload"
 TRICK = re.compile(r"\.\.|//")
 STREAM = re.compile(r"/app/gradio_api/(queue/data|heartbeat)\b")
+JOIN = "/app/gradio_api/queue/join"
+LAST_WORD = b'data: {"msg":"close_stream"'
 FORMS = {"/login", "/welcome", "/password", "/logout"}
 FORM_BYTES, JSON_BYTES, UPLOAD_BYTES = 10_000, 1_000_000, 200 << 20
 OWNERS = 20_000
 STREAMS = 8
 STILL_WELCOME = 10.0
+FAREWELL = 5.0
 APP = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; "
@@ -100,6 +104,7 @@ class Gate:
         self.hosts = hosts_of(host)
         self.owners: OrderedDict[str, str] = OrderedDict()
         self.streams: Counter[tuple[str, str]] = Counter()
+        self.ended: dict[str, asyncio.Event] = {}  # streams whose last word the browser may not have read, by session
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -110,12 +115,15 @@ class Gate:
         out = dressed(visit, send)
         try:
             user = self.admit(visit)
-            receive = await self.read(visit, receive, user)
+            receive, sessions = await self.read(visit, receive)
+            self.claim(sessions, user)
         except Refused as refused:
             return await refusal(visit, refused)(scope, receive, out)
         scope.setdefault("state", {})["user"] = user
         if STREAM.match(visit.path):
-            return await self.stream(visit, user, receive, out)
+            return await self.stream(visit, user, receive, Lasting(out, self.ended, sessions))
+        if visit.path == JOIN:
+            out = self.after_farewells(out, sessions)
         if self.page_of(visit) is not None:
             out = Headed(out)
         return await self.app(scope, receive, out)
@@ -155,11 +163,10 @@ class Gate:
         name = re.sub(r":\d+$", "", host).strip("[]").lower()
         return name in self.hosts or ("*" in self.hosts and is_address(name))
 
-    async def read(self, visit: Visit, receive: Any, user: str | None) -> Any:
-        """Bodies within their limits, and no Gradio session but one's own. Returns the way to read the body again."""
+    async def read(self, visit: Visit, receive: Any) -> tuple[Any, set[str]]:
+        """Bodies within their limits. Returns the way to read the body again, and the Gradio sessions it names."""
         if visit.method in ("GET", "HEAD"):
-            self.claim(visit.hashes, user)
-            return receive
+            return receive, visit.hashes
         limit = FORM_BYTES if visit.path in FORMS else UPLOAD_BYTES if visit.path == UPLOAD else JSON_BYTES
         length = visit.headers.get("content-length", "0")
         if "transfer-encoding" in visit.headers or not length.isdigit():
@@ -167,16 +174,14 @@ class Gate:
         if int(length) > limit:
             raise Refused(413, "too_large")
         if limit != JSON_BYTES:
-            self.claim(visit.hashes, user)
-            return receive
+            return receive, visit.hashes
         body = await whole(receive)
         try:
             sent = json.loads(body or b"{}")
         except (ValueError, RecursionError):
             raise Refused(400, "not_json") from None
         named = sent.get("session_hash") if isinstance(sent, dict) else None
-        self.claim(visit.hashes | ({str(named)} if named else set()), user)
-        return again(body, receive)
+        return again(body, receive), visit.hashes | ({str(named)} if named else set())
 
     def claim(self, hashes: set[str], user: str | None) -> None:
         """A Gradio session belongs to the first user who names it. A page names one; nobody needs more."""
@@ -191,7 +196,7 @@ class Gate:
         while len(self.owners) > OWNERS:
             self.owners.popitem(last=False)
 
-    async def stream(self, visit: Visit, user: str, receive: Any, out: Any) -> None:
+    async def stream(self, visit: Visit, user: str, receive: Any, out: "Lasting") -> None:
         """A few per user; ends when the server stops, or soon after the user may no longer be here."""
         kind = (user, STREAM.match(visit.path)[1])
         if self.streams[kind] >= STREAMS:
@@ -207,7 +212,48 @@ class Gate:
             flow.cancel()
             ending.cancel()
             await asyncio.gather(flow, ending, return_exceptions=True)
-        return None
+        return await out.farewell(receive)
+
+    def after_farewells(self, send: Any, sessions: set[str]) -> Any:
+        """`send` that waits until the browser has left the ended streams of these sessions (see `Lasting`)."""
+
+        async def out(message: Any) -> None:
+            for session in sessions & self.ended.keys():
+                await self.ended[session].wait()
+            await send(message)
+
+        return out
+
+
+class Lasting:
+    """Sends a stream of Gradio's, and after its last word keeps the line until the browser has put down its end.
+
+    Gradio's client takes a stream for open until it has read `close_stream`. Told before that its next event was
+    accepted, it would wait for the answer on the closed stream, for ever; `ended` says whom not to tell yet.
+    """
+
+    def __init__(self, send: Any, ended: dict[str, asyncio.Event], sessions: set[str]) -> None:
+        self.send, self.ended, self.sessions = send, ended, sessions
+        self.started, self.left = False, None
+
+    async def __call__(self, message: Any) -> None:
+        self.started = True
+        if message.get("body", b"").startswith(LAST_WORD):
+            self.left = asyncio.Event()
+            self.ended.update(dict.fromkeys(self.sessions, self.left))
+        await self.send(message | {"more_body": True} if "body" in message else message)
+
+    async def farewell(self, receive: Any) -> None:
+        if self.left:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FAREWELL):
+                    while (await receive())["type"] != "http.disconnect":
+                        pass
+            self.left.set()
+            for session in self.sessions:
+                self.ended.pop(session, None)
+        if self.started:
+            await self.send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class Headed:

@@ -159,7 +159,10 @@ async function start() {
   for (;;) {
     fillJob(pill, state.jobs, say);
     await new Promise((done) => setTimeout(done, state.jobs.length ? EVERY.busy : EVERY.idle));
-    if (!document.hidden) state = await get("/api/shell").catch(() => state);
+    if (document.hidden) continue;
+    const { server } = state;
+    state = await get("/api/shell").catch(() => state);
+    if (state.server !== server) location.reload();
   }
 }
 

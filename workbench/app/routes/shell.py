@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from fastapi import APIRouter, Request
 
@@ -34,12 +35,14 @@ PAGES = (
 
 def routes(house: House) -> APIRouter:
     router, accounts = Routes(house.accounts), house.accounts
+    server = uuid4().hex  # another one after a restart: then the page loads itself anew
 
     @router.at("GET", "/api/shell", "annotator")
     def shell(request: Request) -> dict[str, Any]:
         user, role = request.state.user, accounts.role(request.state.user)
         chosen = house.project_of(user, request.cookies)
         return {
+            "server": server,
             "user": user,
             "role": role,
             "lang": words.lang_of(request),

@@ -33,7 +33,7 @@ def stepped(model):
 
 def test_restoring_gives_the_same_next_step(net, tmp_path):
     optimizer = stepped(net)
-    path = checkpoint.save(tmp_path, 3, net, optimizer, {"step": 3})
+    path = checkpoint.save(tmp_path, 3, *checkpoint.tensors(net, optimizer), {"step": 3})
     other = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
     other.load_state_dict(net.state_dict())
     other[0].bias.requires_grad = False
@@ -49,7 +49,7 @@ def test_restoring_gives_the_same_next_step(net, tmp_path):
 
 
 def test_only_trained_weights_are_kept(net, tmp_path):
-    path = checkpoint.save(tmp_path, 3, net, stepped(net), {})
+    path = checkpoint.save(tmp_path, 3, *checkpoint.tensors(net, stepped(net)), {})
     assert set(json.loads((path / "manifest.json").read_text())["files"]) == {
         "weights.safetensors",
         "optimizer.safetensors",
@@ -61,8 +61,8 @@ def test_only_trained_weights_are_kept(net, tmp_path):
 @pytest.mark.parametrize("damage", ["cut", "flip", "missing", "no_manifest", "part"])
 def test_damaged_checkpoints_are_passed_over(net, tmp_path, damage, capsys):
     optimizer = stepped(net)
-    good = checkpoint.save(tmp_path, 10, net, optimizer, {})
-    bad = checkpoint.save(tmp_path, 20, net, optimizer, {})
+    good = checkpoint.save(tmp_path, 10, *checkpoint.tensors(net, optimizer), {})
+    bad = checkpoint.save(tmp_path, 20, *checkpoint.tensors(net, optimizer), {})
     weights = bad / "weights.safetensors"
     data = weights.read_bytes()
     if damage == "cut":
@@ -92,9 +92,9 @@ def little_room():
 
 def test_no_room_is_told_apart_and_leaves_nothing(net, tmp_path):
     optimizer = stepped(net)
-    good = checkpoint.save(tmp_path, 3, net, optimizer, {})
+    good = checkpoint.save(tmp_path, 3, *checkpoint.tensors(net, optimizer), {})
     with pytest.raises(OSError, match="too large") as caught, little_room():
-        checkpoint.save(tmp_path, 4, net, optimizer, {})
+        checkpoint.save(tmp_path, 4, *checkpoint.tensors(net, optimizer), {})
     assert ended(caught.value)[0] == "disk_full"
     assert list(tmp_path.iterdir()) == [good]
 
@@ -121,13 +121,13 @@ def test_weights_that_are_not_finite_are_not_saved(net, tmp_path):
     with torch.no_grad():
         net[1].weight[0, 0] = float("inf")
     with pytest.raises(EngineError, match="not finite"):
-        checkpoint.save(tmp_path, 4, net, optimizer, {})
+        checkpoint.save(tmp_path, 4, *checkpoint.tensors(net, optimizer), {})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_another_model_is_refused(net, tmp_path):
     optimizer = stepped(net)
-    path = checkpoint.save(tmp_path, 3, net, optimizer, {})
+    path = checkpoint.save(tmp_path, 3, *checkpoint.tensors(net, optimizer), {})
     net[0].bias.requires_grad = True
     with pytest.raises(EngineError, match="another model or tuning"):
         checkpoint.restore(path, net, optimizer)
@@ -136,6 +136,6 @@ def test_another_model_is_refused(net, tmp_path):
 def test_the_last_two_and_the_best_are_kept(net, tmp_path):
     optimizer = stepped(net)
     for step in (10, 20, 30, 40):
-        checkpoint.save(tmp_path, step, net, optimizer, {})
+        checkpoint.save(tmp_path, step, *checkpoint.tensors(net, optimizer), {})
     checkpoint.prune(tmp_path, best=10)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-000010", "step-000030", "step-000040"]

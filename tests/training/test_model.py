@@ -12,7 +12,9 @@ from workbench.errors import ModelError
 from workbench.training.data import Line
 from workbench.training.hparams import make
 from workbench.training.methods import DPO, RM
-from workbench.training.model import Policy, blocks, length_limit, load, load_plain, micro_batches, with_adapters
+from workbench.training.model import length_limit, load, load_plain, with_adapters
+from workbench.training.policy import Policy
+from workbench.training.rows import deal_padded
 
 LORA, FULL = make(DPO, {"tuning": "lora"}), make(DPO, {"tuning": "full"})
 
@@ -68,7 +70,9 @@ def test_scores_are_read_at_the_last_token(tiny):
     scores = policy(given)
     for i, line in enumerate(given):
         ids = torch.tensor(np.concatenate([line.prompt, line.answer]), dtype=torch.long)[None]
-        torch.testing.assert_close(scores[i], policy.model(ids, use_cache=False).logits[0, 0], atol=1e-5, rtol=1e-5)
+        with policy.stock():
+            alone = policy.model(ids, use_cache=False).logits[0, 0]
+        torch.testing.assert_close(scores[i], alone, atol=1e-5, rtol=1e-5)
     again = load(tiny, "reward", make(RM, {"tuning": "full"}))
     torch.testing.assert_close(again.model.score.weight, policy.model.score.weight)
     assert policy.model.score.weight.std().item() == pytest.approx(33**-0.5, rel=0.4)
@@ -127,10 +131,10 @@ def test_no_dropout_ever(words):
 
 
 @pytest.mark.parametrize("budget", [1, 30, 60, 10_000])
-def test_micro_batches_hold_every_group_once_within_the_budget(budget):
+def test_padded_parts_hold_every_group_once_within_the_budget(budget):
     given = lines(20)
     groups = [given[i : i + 2] for i in range(0, 20, 2)]
-    parts = list(micro_batches(groups, budget))
+    parts = deal_padded(groups, budget)
     assert sorted(i for part in parts for i in part) == list(range(10))
     for part in parts:
         padded = 2 * len(part) * max(len(line) for i in part for line in groups[i])
@@ -138,21 +142,15 @@ def test_micro_batches_hold_every_group_once_within_the_budget(budget):
     assert (len(parts) == 1) == (budget == 10_000)
 
 
-def test_blocks_pad_lines_of_like_length_together():
-    given = lines(40)
-    parts = blocks(given, least=20)
-    assert sorted(i for part in parts for i in part) == list(range(40))
-    assert len(parts) > 1
-    assert blocks(given, least=10**6) == [sorted(range(40), key=lambda i: -len(given[i]))]
-
-
 def test_results_come_back_in_the_order_of_the_lines(tiny):
     policy, given = load(tiny, "causal", FULL), lines(12)
+    policy.lay_out(packed=False)
+    policy.computed = policy.padding = 0
     whole = policy(given)
     policy.budget = 32
     torch.testing.assert_close(policy(given).answers.total, whole.answers.total, atol=1e-5, rtol=1e-5)
-    assert policy.real == 2 * sum(map(len, given))
-    assert policy.real < policy.computed
+    assert policy.computed - policy.padding == 2 * sum(map(len, given))
+    assert policy.padding > 0
 
 
 @pytest.mark.parametrize("hparams", [FULL, LORA], ids=["full", "lora"])

@@ -22,6 +22,7 @@ from torch.optim import Optimizer
 
 from workbench.errors import EngineError
 from workbench.jobs.folder import read_json
+from workbench.training.team import spread, whole
 
 KEPT = 2
 VERSIONS = {"torch": torch.__version__, "transformers": transformers.__version__}
@@ -32,16 +33,21 @@ def trained(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
-def save(root: Path, step: int, model: nn.Module, optimizer: Optimizer, state: dict[str, Any]) -> Path:
+def tensors(model: nn.Module, optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Weights and moments, each by name and whole; in a team everybody must ask."""
+    weights = {name: whole(p.detach()).contiguous() for name, p in trained(model).items()}
+    return weights, {name: whole(value).contiguous() for name, value in _moments(model, optimizer).items()}
+
+
+def save(root: Path, step: int, weights: dict[str, Tensor], moments: dict[str, Tensor], state: dict[str, Any]) -> Path:
     """Write root/step-<step>. `state` is what else is needed to go on: position, counters, length of the metrics."""
-    weights = {name: p.detach().contiguous() for name, p in trained(model).items()}
     if not all(torch.isfinite(w).all() for w in weights.values()):
         raise EngineError(f"step {step}: weights are not finite, no checkpoint was written")
-    final = root / f"step-{step:06d}"
+    final = at(root, step)
     part = final.with_suffix(".part")
     with aside(part):
         save_file(weights, part / "weights.safetensors")
-        save_file(_moments(model, optimizer), part / "optimizer.safetensors")
+        save_file(moments, part / "optimizer.safetensors")
         (part / "state.json").write_text(json.dumps(state))
         files = {p.name: {"size": p.stat().st_size, "sha256": sha256_of(p)} for p in sorted(part.iterdir())}
         (part / "manifest.json").write_text(json.dumps({"files": files, "versions": VERSIONS, "finite": True}))
@@ -51,6 +57,10 @@ def save(root: Path, step: int, model: nn.Module, optimizer: Optimizer, state: d
     part.rename(final)
     _sync(root)
     return final
+
+
+def at(root: Path, step: int) -> Path:
+    return root / f"step-{step:06d}"
 
 
 @contextmanager
@@ -72,7 +82,7 @@ def prune(root: Path, best: int | None) -> None:
     """Keep the last two and the best."""
     found = sorted(root.glob("step-??????"))
     for path in found[:-KEPT]:
-        if path.name != f"step-{best or 0:06d}":
+        if path != at(root, best or 0):
             shutil.rmtree(path)
 
 
@@ -93,15 +103,17 @@ def restore(path: Path, model: nn.Module, optimizer: Optimizer) -> dict[str, Any
         raise EngineError(f"checkpoint {path.name} belongs to another model or tuning")
     for name, parameter in parameters.items():
         with torch.no_grad():
-            parameter.copy_(weights[name])
+            parameter.copy_(spread(weights[name], parameter))
         of_name = {k.rpartition("|")[2]: v for k, v in moments.items() if k.startswith(f"{name}|")}
-        optimizer.state[parameter] = {k: v.to(parameter.device) for k, v in of_name.items()}
+        optimizer.state[parameter] = {
+            k: spread(v, parameter) if v.ndim else v.to(parameter.device) for k, v in of_name.items()
+        }
     return read_json(path / "state.json")
 
 
 def _moments(model: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
     return {
-        f"{name}|{key}": value.contiguous()
+        f"{name}|{key}": value
         for name, parameter in trained(model).items()
         for key, value in optimizer.state.get(parameter, {}).items()
     }

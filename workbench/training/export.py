@@ -19,7 +19,8 @@ from workbench.jobs.folder import read_json, write_json
 from workbench.training.checkpoint import aside, sha256_of
 from workbench.training.data import Stops
 from workbench.training.hparams import RunConfig
-from workbench.training.model import Kind, Policy, base_of, load_plain, tokenizer_of
+from workbench.training.model import base_of, load_plain, tokenizer_of
+from workbench.training.policy import Kind, Policy
 
 TEXTS = (
     "How do I make an apple pie?",

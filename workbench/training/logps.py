@@ -78,6 +78,15 @@ def chunked_logps(hidden: Tensor, head: Head, target: Tensor, *, tile: int | Non
         return TokenLogps(*_Chunked.apply(hidden, head.weight, head.bias, target, head.scale, head.cap, tile))
 
 
+def logps_of(logits: Tensor, target: Tensor) -> TokenLogps:
+    """The same from whole logits (S, V), for a model whose head `head_of` does not describe."""
+    logits = logits.float()
+    logp = logits.log_softmax(-1)
+    with torch.no_grad():
+        entropy, hits = -(logp.exp() * logp).sum(-1), (logits.argmax(-1) == target).float()
+    return TokenLogps(logp.gather(1, target[:, None])[:, 0], entropy, hits)
+
+
 class _Chunked(torch.autograd.Function):
     """Forward walks the tiles and, while a tile is hot, computes d logp / d hidden; backward only scales it.
 

@@ -7,20 +7,19 @@ import math
 import resource
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from torch.optim import AdamW
 
 from workbench.errors import EngineError
 from workbench.jobs.folder import Reporter
 from workbench.training import checkpoint
 from workbench.training.methods import Training
 from workbench.training.objectives import Means, Objective
+from workbench.training.schedule import Plan, adamw, rate
 from workbench.training.units import Prepared, Unit, order
 
 LOGS = 500
@@ -33,67 +32,24 @@ class Diverged(Exception):
     """Loss or gradient is not a finite number; the optimiser did not take this step."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Which units each step takes: slices of a seeded permutation per epoch."""
-
-    units: Sequence[Unit]
-    per_step: int
-    epochs: int
-    max_steps: int
-    seed: int
-    balanced: bool
-
-    @property
-    def per_epoch(self) -> int:
-        return math.ceil(len(self.units) / self.per_step)
-
-    @property
-    def steps(self) -> int:
-        total = self.per_epoch * self.epochs
-        return min(total, self.max_steps) if self.max_steps else total
-
-    def at(self, step: int) -> list[Unit]:
-        epoch, place = divmod(step, self.per_epoch)
-        line = order(self.units, self.seed, epoch, balanced=self.balanced)
-        return [self.units[i] for i in line[place * self.per_step : (place + 1) * self.per_step]]
-
-
-def rate(step: int, steps: int, hparams: Training) -> float:
-    """Learning rate of a step (0-based): linear warm-up, then the schedule over what is left."""
-    warm = round(steps * hparams.warmup)
-    if step < warm:
-        return hparams.learning_rate * (step + 1) / warm
-    left = 1 - (step - warm) / max(1, steps - warm)
-    share = {"constant": 1.0, "linear": left, "cosine": 0.1 + 0.45 * (1 - math.cos(math.pi * left))}
-    return hparams.learning_rate * share[hparams.schedule]
-
-
-def adamw(parameters: Sequence[torch.nn.Parameter], hparams: Training) -> AdamW:
-    """AdamW (0.9, 0.999, 1e-8); weight decay leaves biases and norms alone."""
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": hparams.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return AdamW([g for g in groups if g["params"]], lr=hparams.learning_rate, fused=True)
-
-
 class Loop:
     """One run from its first step, or from a checkpoint, to its last."""
 
     def __init__(self, objective: Objective, data: Prepared, hparams: Training, reporter: Reporter) -> None:
         self.objective, self.data, self.hparams, self.reporter = objective, data, hparams, reporter
-        self.policy, self.folder = objective.policy, reporter.folder
+        self.policy, self.team, self.folder = objective.policy, objective.team, reporter.folder
         self.test = [data.test[i] for i in order(data.test, hparams.seed, 0)[:MOST_TEST_UNITS]]
         thumbs = objective.method.data == "thumbs"
         self.plan = Plan(
             data.train, hparams.units_per_step, hparams.epochs, hparams.max_steps, hparams.seed, balanced=thumbs
         )
+        optimizer = adamw(checkpoint.trained(self.policy.model).values(), hparams)
+        objective.forward, self.optimizer = self.team.prepare(self.policy, optimizer)
         self.parameters = list(checkpoint.trained(self.policy.model).values())
-        self.optimizer = adamw(self.parameters, hparams)
         self.step = self.tokens = self.rows = 0
         self.lr = 0.0
         self.best: tuple[float, int] | None = None
+        self.worse = 0  # evaluations since the best one
         self.means, self.last = Means(), {}
         self.clock, self.started, self.began = 0.0, time.monotonic(), 0
 
@@ -101,11 +57,12 @@ class Loop:
         """Go on from a checkpoint, with the metrics cut to where it was written."""
         state = checkpoint.restore(path, self.policy.model, self.optimizer)
         self.step, self.tokens, self.last = state["step"], state["tokens"], state["last"]
-        self.best = tuple(state["best"]) if state["best"] else None
+        self.best, self.worse = tuple(state["best"]) if state["best"] else None, state["worse"]
         self.policy.budget = state["budget"]
         self.began = self.step
-        with (self.folder / "metrics.jsonl").open("r+b") as lines:
-            lines.truncate(state["metrics_bytes"])
+        if self.team.first:
+            with (self.folder / "metrics.jsonl").open("r+b") as lines:
+                lines.truncate(state["metrics_bytes"])
 
     def run(self) -> str | None:
         """Train to the end: None, or the wish that stopped it early."""
@@ -113,7 +70,7 @@ class Loop:
         if self.step == 0:
             self.log(self.evaluate())
         while self.step < steps:
-            if wish := self.reporter.stop_requested():
+            if wish := self.team.agree(self.reporter.stop_requested()):
                 if wish == "save_and_stop" and self.step > self.began:
                     self.save()
                 return wish
@@ -123,13 +80,22 @@ class Loop:
                 self.log(self.evaluate() if evaluate else {})
             if evaluate:
                 self.save()
+            if self.hparams.early_stopping and self.worse >= self.hparams.early_stopping:
+                break
+        if self.hparams.early_stopping and self.best:
+            self.go_back(self.best[1])
         return None
+
+    def go_back(self, step: int) -> None:
+        """Take the weights of the best evaluation for the result of the run."""
+        checkpoint.restore(checkpoint.at(self.folder / "checkpoints", step), self.policy.model, self.optimizer)
+        print(f"evaluation was best at step {step}: the model is the one of that step", flush=True)
 
     def advance(self) -> None:
         """One optimiser step; it is not taken when loss or gradient are not finite."""
         began, units = time.monotonic(), self.plan.at(self.step)
         loss, metrics = self.gradients_that_fit(units)
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.hparams.max_grad_norm)
+        norm = self.team.clip(self.parameters, self.hparams.max_grad_norm)
         if not (torch.isfinite(loss) and torch.isfinite(norm)):
             raise Diverged(
                 f"step {self.step + 1}: loss {loss.item():g}, gradient {norm.item():g}; "
@@ -148,14 +114,13 @@ class Loop:
         self.means.add(
             {n: (v * len(units), v.new_tensor(len(units))) for n, v in (("loss", loss), ("grad_norm", norm))}
         )
-        real, computed = torch.tensor(self.policy.real), torch.tensor(self.policy.computed)
-        self.means.add({"padding_share": (computed - real, computed)})
+        self.means.add({"padding_share": (torch.tensor(self.policy.padding), torch.tensor(self.policy.computed))})
         self.clock += time.monotonic() - began
 
     def gradients_that_fit(self, units: list[Unit]) -> tuple[torch.Tensor, list[dict[str, Any]]]:
-        """`gradients`; too little memory halves the micro-batches and starts the step again, with the same result."""
+        """`gradients`; too little memory halves the rows and starts the step again, with the same result."""
         for attempt in range(MEMORY_TRIES + 1):
-            self.policy.real = self.policy.computed = 0
+            self.policy.padding = self.policy.computed = 0
             try:
                 return self.gradients(units)
             except torch.OutOfMemoryError:
@@ -168,36 +133,53 @@ class Loop:
         raise AssertionError("the last try returns or raises")
 
     def gradients(self, units: list[Unit]) -> tuple[torch.Tensor, list[dict[str, Any]]]:
-        """Backward over all parts of a step: its loss, and the metrics of the parts."""
-        step, total, metrics = self.objective.step(units), 0.0, []
-        for part in self.objective.parts(units):
-            made = self.objective.part(part, step)
-            made.loss.backward()
-            total = total + made.loss.detach()
-            metrics.append(made.metrics)
-        return total, metrics
+        """Backward over all rows of a step: its loss, and the metrics of the rows that were ours.
+
+        Where one process of a team has too little memory, all of them leave before the last row, which they share.
+        """
+        step, team, metrics = self.objective.step(units), self.team, []
+        total, short = torch.zeros((), device=self.policy.device), None
+        rows = team.share(self.objective.parts(units))
+        for i, row in enumerate(rows):
+            last = i == len(rows) - 1
+            if last and team.size > 1 and team.total(torch.tensor(float(short is not None))):
+                raise short or torch.OutOfMemoryError("another process of the team")
+            try:
+                with team.silent(self.objective.forward, until=last):
+                    made = self.objective.part(row or units[:1], step)
+                    (made.loss * (team.size if row else 0)).backward()
+            except torch.OutOfMemoryError as error:
+                if last or team.size == 1:
+                    raise
+                short = error
+            if row and short is None:
+                total = total + made.loss.detach()
+                metrics.append(made.metrics)
+        return team.total(total), metrics
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, Any]:
         """The objective over the test rows as one step; the rows go to eval_rows/<step>.parquet."""
         if not self.test:
             return {}
-        step, means, loss = self.objective.step(self.test), Means(), 0.0
-        seen, answers = [], []
-        for part in self.objective.parts(self.test):
-            made = self.objective.part(part, step)
-            means.add(made.metrics)
-            loss += made.loss.item()
-            seen += part
-            answers.append(made.answers.cpu())
-        table = torch.cat(answers)
-        figures = {"loss": loss} | means.take() | self.objective.table(seen, table)
+        step, means, seen, answers = self.objective.step(self.test), Means(), [], []
+        for row in self.team.share(self.objective.parts(self.test)):
+            made = self.objective.part(row or self.test[:1], step)
+            if row:
+                means.add(made.metrics | {"loss": (made.loss, made.loss.new_tensor(1.0))})
+                seen += row
+                answers.append(made.answers.cpu())
+        found = self.team.everybody((means, seen, answers))
+        means, seen = Means.of_all([part[0] for part in found]), [unit for part in found for unit in part[1]]
+        table, loss = torch.cat([rows for part in found for rows in part[2]]), means.sums["loss"].item()
+        figures = means.take() | {"loss": loss} | self.objective.table(seen, table)
         if self.objective.method.name == "sft":
             figures["perplexity"] = math.exp(min(loss, 50.0))
         if self.step == 0 and self.objective.reference:
             figures["rewards/accuracies"] = None  # every reward is rounding
             self.check_reference(seen, table)
-        write_rows(self.folder / "eval_rows" / f"{self.step:06d}.parquet", seen, table)
+        if self.team.first:
+            write_rows(self.folder / "eval_rows" / f"{self.step:06d}.parquet", seen, table)
         return {f"eval_{name}": value for name, value in figures.items()}
 
     def check_reference(self, units: list[Unit], moved: torch.Tensor) -> None:
@@ -213,6 +195,7 @@ class Loop:
     def log(self, evaluated: dict[str, Any]) -> None:
         """One line of metrics.jsonl: what was trained since the last one, what was evaluated, and how fast it goes."""
         now, steps = time.monotonic(), self.plan.steps
+        self.means = Means.of_all(self.team.everybody(self.means))
         line: dict[str, Any] = {"step": self.step, "epoch": round(self.step / self.plan.per_epoch, 4)}
         if self.step:
             line |= self.means.take() | {"learning_rate": self.lr, "num_tokens": self.tokens}
@@ -229,8 +212,9 @@ class Loop:
     def save(self) -> None:
         """A checkpoint here; the best so far is the one with the lowest evaluation loss."""
         loss = self.last.get("eval_loss")
-        if loss is not None and self.last.get("step") == self.step and (self.best is None or loss < self.best[0]):
-            self.best = (loss, self.step)
+        if loss is not None and self.last.get("step") == self.step:
+            better = self.best is None or loss < self.best[0]
+            self.best, self.worse = ((loss, self.step), 0) if better else (self.best, self.worse + 1)
         if self.means.sums:
             self.log({})
         state = {
@@ -238,13 +222,16 @@ class Loop:
             "tokens": self.tokens,
             "last": self.last,
             "best": self.best,
+            "worse": self.worse,
             "budget": self.policy.budget,
             "metrics_bytes": (self.folder / "metrics.jsonl").stat().st_size,
         }
-        root = self.folder / "checkpoints"
-        path = checkpoint.save(root, self.step, self.policy.model, self.optimizer, state)
-        checkpoint.prune(root, self.best[1] if self.best else None)
-        self.reporter.status(checkpoint=path.name)
+        root, tensors = self.folder / "checkpoints", checkpoint.tensors(self.policy.model, self.optimizer)
+        if self.team.first:
+            path = checkpoint.save(root, self.step, *tensors, state)
+            checkpoint.prune(root, self.best[1] if self.best else None)
+            self.reporter.status(checkpoint=path.name)
+        self.team.agree(None)  # nobody goes on before it is written
 
 
 def crosses(step: int, steps: int, times: int) -> bool:

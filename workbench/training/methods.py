@@ -42,6 +42,13 @@ class Training:
     truncation: str = truncation("keep_start")
     empty: str = hp("drop", "Blank answers: drop, keep, or refuse", choices=("drop", "keep", "error"), advanced=True)
     max_steps: int = hp(0, "Stop after so many steps; 0 trains all epochs", low=0, advanced=True)
+    early_stopping: int = hp(
+        0,
+        "Stop after so many evaluations without a better one, and keep the best; 0 trains to the end",
+        low=0,
+        high=100,
+        advanced=True,
+    )
     weight_decay: float = hp(0.0, "AdamW weight decay", low=0.0, high=1.0, advanced=True)
     max_grad_norm: float = hp(1.0, "Gradients are clipped to this norm", low=0.001, high=1000.0, advanced=True)
     precision: str = hp(

@@ -11,14 +11,15 @@ from inspect import Parameter, signature
 
 import torch
 from scipy.stats import spearmanr
-from torch import Tensor
+from torch import Tensor, nn
 
 from workbench.training import losses
 from workbench.training.logps import PairLogps, SeqLogps
 from workbench.training.losses import LossOutput, kto_reference_point, kto_weights, sft_loss
 from workbench.training.methods import METHODS, Training
-from workbench.training.model import Policy, Scored, micro_batches
+from workbench.training.policy import Policy, Scored
 from workbench.training.reference import answer_logps
+from workbench.training.team import Team
 from workbench.training.units import Unit
 
 
@@ -63,6 +64,17 @@ class Means:
                 self.sums[name] = self.sums.get(name, 0.0) + value.sum()
                 self.counts[name] = self.counts.get(name, 0.0) + weight.sum()
 
+    @classmethod
+    def of_all(cls, parts: Sequence["Means"]) -> "Means":
+        """What several processes have added, together."""
+        joined = cls()
+        for part in parts:
+            for name, value in part.sums.items():
+                joined.add(
+                    {name: value.cpu() if name.startswith(("min_", "max_")) else (value.cpu(), part.counts[name].cpu())}
+                )
+        return joined
+
     def take(self) -> dict[str, float | None]:
         """The means, rounded to what a chart can show; starts anew. A mean over nothing is None."""
         out = {n: (s / self.counts[n]).item() if self.counts[n] else None for n, s in self.sums.items()}
@@ -75,8 +87,9 @@ class Means:
 class Objective:
     """A method bound to its hyper-parameters and a policy. Subclasses say what a unit of their data contributes."""
 
-    def __init__(self, method: str, hparams: Training, policy: Policy, train: Sequence[Unit]) -> None:
-        self.method, self.hparams, self.policy = METHODS[method], hparams, policy
+    def __init__(self, method: str, hparams: Training, policy: Policy, train: Sequence[Unit], team: Team) -> None:
+        self.method, self.hparams, self.policy, self.team = METHODS[method], hparams, policy, team
+        self.forward: nn.Module = policy  # what gradients are computed through; a team wraps it
         name = self.method.variants.get(getattr(hparams, "loss", ""), self.method.loss)
         self.loss = bound(getattr(losses, name), hparams)
         self.reference = self.method.reference
@@ -88,7 +101,7 @@ class Objective:
         raise NotImplementedError
 
     def parts(self, units: Sequence[Unit]) -> list[list[Unit]]:
-        return [[units[i] for i in part] for part in micro_batches([u.lines for u in units], self.policy.budget)]
+        return [[units[i] for i in part] for part in self.policy.deal([u.lines for u in units])]
 
     def table(self, units: Sequence[Unit], answers: Tensor) -> dict[str, float]:
         """Figures that need all rows of an evaluation at once."""
@@ -105,7 +118,7 @@ class Demonstrations(Objective):
         return Step(len(units), sum(u.lines[0].targets for u in units))
 
     def part(self, units: Sequence[Unit], step: Step) -> Part:
-        scored = self.policy([u.lines[0] for u in units])
+        scored = self.forward([u.lines[0] for u in units])
         by_token = self.hparams.reduce == "token"
         values = self.loss(scored.targets, step.targets / step.units if by_token else scored.targets.tokens).losses
         weights = self.tensor([u.weight for u in units])
@@ -116,15 +129,15 @@ class Demonstrations(Objective):
 class Pairs(Objective):
     """DPO and its relatives: chosen against rejected, and imitation of the chosen answer where wanted."""
 
-    def __init__(self, method: str, hparams: Training, policy: Policy, train: Sequence[Unit]) -> None:
-        super().__init__(method, hparams, policy, train)
+    def __init__(self, method: str, hparams: Training, policy: Policy, train: Sequence[Unit], team: Team) -> None:
+        super().__init__(method, hparams, policy, train, team)
         self.nll_coef = 1.0 if method == "orpo" else hparams.nll_coef
 
     def step(self, units: Sequence[Unit]) -> Step:
         return Step(len(units), sum(u.lines[0].targets for u in units))
 
     def part(self, units: Sequence[Unit], step: Step) -> Part:
-        scored = self.policy([line for u in units for line in u.lines])
+        scored = self.forward([line for u in units for line in u.lines])
         policy, both = PairLogps.of(scored.answers), scored.answers
         p, weights = self.tensor([u.p for u in units]), self.tensor([u.weight for u in units])
         ref = SeqLogps(self.tensor([r for u in units for r in u.ref]), both.tokens) if self.reference else None
@@ -144,8 +157,8 @@ class Pairs(Objective):
 class Thumbs(Objective):
     """KTO: single answers, good or bad, against a reference point measured over the whole step beforehand."""
 
-    def __init__(self, method: str, hparams: Training, policy: Policy, train: Sequence[Unit]) -> None:
-        super().__init__(method, hparams, policy, train)
+    def __init__(self, method: str, hparams: Training, policy: Policy, train: Sequence[Unit], team: Team) -> None:
+        super().__init__(method, hparams, policy, train, team)
         good = sum(u.p for u in train)
         weights = kto_weights(good, len(train) - good)
         if hparams.kto_weights == "manual":
@@ -153,12 +166,12 @@ class Thumbs(Objective):
         self.loss = partial(self.loss, desirable_weight=weights[0], undesirable_weight=weights[1])
 
     def step(self, units: Sequence[Unit]) -> Step:
-        moved = answer_logps(self.policy, [u.partner for u in units])
+        moved = answer_logps(self.policy, [u.partner for u in units], self.team)
         ref = SeqLogps(self.tensor([u.partner_ref for u in units]), moved.tokens)
         return Step(len(units), kl=kto_reference_point(moved, ref))
 
     def part(self, units: Sequence[Unit], step: Step) -> Part:
-        scored = self.policy([u.lines[0] for u in units])
+        scored = self.forward([u.lines[0] for u in units])
         p, weights = self.tensor([u.p for u in units]), self.tensor([u.weight for u in units])
         ref = SeqLogps(self.tensor([u.ref[0] for u in units]), scored.answers.tokens)
         out = self.loss(scored.answers, ref, p, step.kl)
@@ -173,7 +186,7 @@ class Scores(Objective):
     """The reward model: two scores and the margin between them."""
 
     def part(self, units: Sequence[Unit], step: Step) -> Part:
-        scores = self.policy([line for u in units for line in u.lines]).reshape(-1, 2)
+        scores = self.forward([line for u in units for line in u.lines]).reshape(-1, 2)
         p, margin, weights = (self.tensor([getattr(u, f) for u in units]) for f in ("p", "margin", "weight"))
         out = self.loss(scores[:, 0], scores[:, 1], p, margin)
         lengths = self.tensor([float(len(line.answer)) for u in units for line in u.lines])
@@ -193,9 +206,11 @@ class Scores(Objective):
 KINDS: dict[str, type[Objective]] = {"demonstrations": Demonstrations, "pairs": Pairs, "thumbs": Thumbs}
 
 
-def objective(method: str, hparams: Training, policy: Policy, train: Sequence[Unit]) -> Objective:
+def objective(
+    method: str, hparams: Training, policy: Policy, train: Sequence[Unit], team: Team | None = None
+) -> Objective:
     kind = Scores if policy.kind == "reward" else KINDS[METHODS[method].data]
-    return kind(method, hparams, policy, train)
+    return kind(method, hparams, policy, train, team or Team())
 
 
 def bound(loss: Callable[..., LossOutput], hparams: Training) -> Callable[..., LossOutput]:

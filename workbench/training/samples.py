@@ -6,7 +6,8 @@ from typing import Any
 import torch
 
 from workbench.training.data import Row, Stops, prompt_ids
-from workbench.training.model import Policy, length_limit
+from workbench.training.model import length_limit
+from workbench.training.policy import Policy
 
 PROMPTS = 4
 NEW_TOKENS = 128
@@ -28,7 +29,7 @@ def sample(policy: Policy, rows: Sequence[Row], stop: Stops, seed: int) -> list[
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else stop.append
     block = torch.tensor([[pad] * (width - len(x)) + x for x in ids], device=policy.device)
     mask = torch.tensor([[0] * (width - len(x)) + [1] * len(x) for x in ids], device=policy.device)
-    with torch.random.fork_rng(), policy.casting():
+    with torch.random.fork_rng(), policy.stock(), policy.casting():
         torch.manual_seed(seed)
         out = policy.model.generate(
             input_ids=block,

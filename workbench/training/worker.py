@@ -21,8 +21,9 @@ from workbench.training.export import save_trained
 from workbench.training.hparams import RunConfig, make
 from workbench.training.loop import Diverged, Loop
 from workbench.training.methods import METHODS, Training
-from workbench.training.model import Policy, length_limit, load
+from workbench.training.model import length_limit, load
 from workbench.training.objectives import objective
+from workbench.training.policy import Policy
 from workbench.training.reference import with_reference
 from workbench.training.samples import chosen_prompts, sample
 from workbench.training.units import Prepared, prepare, read

@@ -147,7 +147,8 @@ def ours(start, tmp_path, method, knobs, rows, steps, tuning, lr):
     }
     hparams = make(METHODS[method].hparams, values | {"learning_rate": lr, "tuning": tuning} | knobs)
     policy = load(start, "reward" if method == "rm" else "causal", hparams)
-    untrained = copy.deepcopy(policy.model)
+    with policy.stock():
+        untrained = copy.deepcopy(policy.model)
     data = prepare(method, hparams, rows, policy.tokenizer, stops(policy.tokenizer), limit=256, out=tmp_path)
     assert not data.dropped
     if method == "kto":

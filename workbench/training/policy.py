@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from workbench.training import attention
+from workbench.training.attention import NAME
 from workbench.training.data import Line
 from workbench.training.logps import SeqLogps, TokenLogps, chunked_logps, head_of, logps_of
 from workbench.training.rows import Layout, blocks, deal_packed, deal_padded, packed, padded
@@ -84,7 +84,7 @@ class Policy(nn.Module):
     def lay_out(self, *, packed: bool) -> None:
         """Choose how lines are laid out, and the attention that goes with it."""
         self.packed = packed
-        self.plain().set_attn_implementation(attention.NAME if packed else self._stock)
+        self.plain().set_attn_implementation(NAME if packed else self._stock)
 
     @contextmanager
     def stock(self) -> Iterator[None]:

@@ -7,19 +7,18 @@ import copy
 import json
 import random
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 import pytest
 import torch
-from datasets import Dataset
-from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.utils import logging
-from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer, RewardConfig, RewardTrainer, SFTConfig, SFTTrainer
-from trl.experimental.cpo import CPOConfig, CPOTrainer
-from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 
+from tests.bench.batches import AGREED, rotated
+from tests.bench.models import save_tokenizer, words
+from tests.bench.peer import PEERS, train
 from workbench.jobs.folder import Reporter
-from workbench.training.data import Line, stops
+from workbench.training.data import stops
 from workbench.training.hparams import make
 from workbench.training.loop import Loop
 from workbench.training.methods import METHODS
@@ -31,57 +30,37 @@ from workbench.training.units import order, prepare
 torch.set_num_threads(1)
 logging.set_verbosity_error()
 B, VOCABULARY = 8, 1024
-WORDS = [f"w{i}" for i in range(VOCABULARY - 3)]
+WORDS = words(VOCABULARY)
 
-# name: our method, our knobs, TRL trainer, TRL config, TRL knobs
+
+class Case(NamedTuple):
+    """A method, and the knobs of both sides where they differ from what `tests/bench` compares."""
+
+    method: str
+    ours: dict[str, Any] = {}  # noqa: RUF012
+    theirs: dict[str, Any] = {}  # noqa: RUF012
+
+
 CASES = {
-    "sft": ("sft", {}, SFTTrainer, SFTConfig, {"completion_only_loss": True, "packing": False}),
-    "rm": ("rm", {"center_coef": 0.0, "margin_map": "none"}, RewardTrainer, RewardConfig, {}),
-    "rm_centred": (
-        "rm",
-        {"center_coef": 0.01, "margin_map": "none"},
-        RewardTrainer,
-        RewardConfig,
-        {"center_rewards_coefficient": 0.01},
+    "sft": Case("sft"),
+    "rm": Case("rm"),
+    "rm_centred": Case("rm", {"center_coef": 0.01}, {"center_rewards_coefficient": 0.01}),
+    "rm_margin": Case("rm", {"margin_map": "large"}),
+    "dpo": Case("dpo"),
+    "dpo_robust": Case(
+        "dpo", {"loss": "robust", "label_smoothing": 0.1}, {"loss_type": ["robust"], "label_smoothing": 0.1}
     ),
-    "rm_margin": ("rm", {"center_coef": 0.0, "margin_map": "large"}, RewardTrainer, RewardConfig, {}),
-    "dpo": ("dpo", {}, DPOTrainer, DPOConfig, {"loss_type": ["sigmoid"]}),
-    "dpo_robust": (
-        "dpo",
-        {"loss": "robust", "label_smoothing": 0.1},
-        DPOTrainer,
-        DPOConfig,
-        {"loss_type": ["robust"], "label_smoothing": 0.1},
-    ),
-    "dpo_ipo": ("dpo", {"loss": "ipo"}, DPOTrainer, DPOConfig, {"loss_type": ["ipo"]}),
-    "dpo_hinge": ("dpo", {"loss": "hinge"}, DPOTrainer, DPOConfig, {"loss_type": ["hinge"]}),
-    "dpo_norm": ("dpo", {"loss": "sigmoid_norm"}, DPOTrainer, DPOConfig, {"loss_type": ["sigmoid_norm"]}),
-    "dpo_nll": (
-        "dpo",
-        {"nll_coef": 0.1},
-        DPOTrainer,
-        DPOConfig,
-        {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, 0.1]},
-    ),
-    "kto": ("kto", {"kto_weights": "manual"}, KTOTrainer, KTOConfig, {}),
-    "kto_weights": (
-        "kto",
-        {"kto_weights": "manual", "desirable_weight": 4 / 3},
-        KTOTrainer,
-        KTOConfig,
-        {"desirable_weight": 4 / 3},
-    ),
-    "cpo": ("cpo", {}, CPOTrainer, CPOConfig, {"loss_type": "sigmoid"}),
-    "cpo_hinge": ("cpo", {"loss": "hinge"}, CPOTrainer, CPOConfig, {"loss_type": "hinge"}),
-    "cpo_ipo": ("cpo", {"loss": "ipo"}, CPOTrainer, CPOConfig, {"loss_type": "ipo"}),
-    "orpo": ("orpo", {"nll_scope": "sequence"}, ORPOTrainer, ORPOConfig, {"beta": 0.1}),
-    "simpo": (
-        "simpo",
-        {"beta": 2.0, "gamma_beta_ratio": 0.5},
-        CPOTrainer,
-        CPOConfig,
-        {"loss_type": "simpo", "beta": 2.0, "simpo_gamma": 1.0, "cpo_alpha": 0.0},
-    ),
+    "dpo_ipo": Case("dpo", {"loss": "ipo"}, {"loss_type": ["ipo"]}),
+    "dpo_hinge": Case("dpo", {"loss": "hinge"}, {"loss_type": ["hinge"]}),
+    "dpo_norm": Case("dpo", {"loss": "sigmoid_norm"}, {"loss_type": ["sigmoid_norm"]}),
+    "dpo_nll": Case("dpo", {"nll_coef": 0.1}, {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, 0.1]}),
+    "kto": Case("kto"),
+    "kto_weights": Case("kto", {"desirable_weight": 4 / 3}, {"desirable_weight": 4 / 3}),
+    "cpo": Case("cpo"),
+    "cpo_hinge": Case("cpo", {"loss": "hinge"}, {"loss_type": "hinge"}),
+    "cpo_ipo": Case("cpo", {"loss": "ipo"}, {"loss_type": "ipo"}),
+    "orpo": Case("orpo"),
+    "simpo": Case("simpo"),
 }
 SHORT = ["sft", "rm", "dpo", "kto", "cpo", "orpo", "simpo"]
 
@@ -106,12 +85,7 @@ def start(tmp_path_factory):
         bos_token_id=None,
     )
     LlamaForCausalLM(config).save_pretrained(folder)
-    vocabulary = {w: i for i, w in enumerate(["<pad>", "</s>", "<unk>", *WORDS])}
-    inner = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    PreTrainedTokenizerFast(
-        tokenizer_object=inner, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
-    ).save_pretrained(folder)
+    save_tokenizer(folder, VOCABULARY)
     return folder
 
 
@@ -145,73 +119,44 @@ def ours(start, tmp_path, method, knobs, rows, steps, tuning, lr):
         "schedule": "constant",
         "warmup": 0,
     }
-    hparams = make(METHODS[method].hparams, values | {"learning_rate": lr, "tuning": tuning} | knobs)
+    values |= {"learning_rate": lr, "tuning": tuning} | AGREED.get(method, {}) | knobs
+    hparams = make(METHODS[method].hparams, values)
     policy = load(start, "reward" if method == "rm" else "causal", hparams)
     with policy.stock():
         untrained = copy.deepcopy(policy.model)
     data = prepare(method, hparams, rows, policy.tokenizer, stops(policy.tokenizer), limit=256, out=tmp_path)
     assert not data.dropped
     if method == "kto":
-        data = replace(data, train=rotated(data.train, hparams))
+        data = replace(data, train=partnered(data.train, hparams))
     if METHODS[method].reference:
         data = replace(data, train=with_reference(policy, data.train))
     loop = Loop(objective(method, hparams, policy, data.train), data, hparams, Reporter(tmp_path))
     return loop, [loop.plan.at(step) for step in range(steps)], untrained
 
 
-def rotated(units, hparams):
-    """KTO partners as TRL makes them: the answer of the row before, inside each batch."""
-    line = order(units, hparams.seed, 0, balanced=True)
-    partner = {}
-    for start in range(0, len(line), B):
-        batch = line[start : start + B]
-        for place, i in enumerate(batch):
-            partner[i] = Line.of(units[i].lines[0].prompt, units[batch[place - 1]].lines[0].answer)
-    return [replace(u, partner=partner[i]) for i, u in enumerate(units)]
+def partnered(units, hparams):
+    """KTO's partners inside each batch, as TRL makes them."""
+    line = [units[i] for i in order(units, hparams.seed, 0, balanced=True)]
+    made = {u.id: u for at in range(0, len(line), B) for u in rotated(line[at : at + B])}
+    return [made[u.id] for u in units]
 
 
 def trained_by_trl(start, tmp_path, case, rows, batches, untrained, lr):
-    """Losses and gradient norms of TRL over the same batches."""
-    method, _, trainer_class, config_class, knobs = CASES[case]
+    """Losses and log of TRL over the same batches; it makes its own tokens."""
+    method, _, theirs = CASES[case]
+    peer = PEERS[method]
     by_id = {row["id"]: row for row in rows}
-    ordered = [by_id[unit.id] for units in batches for unit in units]
-    losses = []
-
-    class Recorded(trainer_class):
-        def training_step(self, *args, **kwargs):
-            loss = super().training_step(*args, **kwargs)
-            losses.append(loss.item())
-            return loss
-
-    arguments = config_class(
-        output_dir=str(tmp_path / "trl"),
-        per_device_train_batch_size=B,
-        max_steps=len(batches),
+    return train(
+        replace(peer, knobs=peer.knobs | theirs),
+        untrained,
+        PreTrainedTokenizerFast.from_pretrained(start),
+        [as_trl(method, case, by_id[unit.id]) for units in batches for unit in units],
+        per_step=B,
+        out=tmp_path / "trl",
         learning_rate=lr,
-        lr_scheduler_type="constant",
-        warmup_steps=0,
-        weight_decay=0.0,
-        max_grad_norm=1.0,
         max_length=256,
-        bf16=False,
-        gradient_checkpointing=False,
-        use_cpu=True,
         logging_steps=1,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        train_sampling_strategy="sequential",
-        **knobs,
     )
-    trainer = Recorded(
-        model=untrained,
-        args=arguments,
-        train_dataset=Dataset.from_list([as_trl(method, case, row) for row in ordered]),
-        processing_class=PreTrainedTokenizerFast.from_pretrained(start),
-    )
-    trainer.train()
-    norms = [line["grad_norm"] for line in trainer.state.log_history if "grad_norm" in line]
-    return losses, norms, trainer.state.log_history
 
 
 def as_trl(method, case, row):
@@ -230,7 +175,8 @@ def compare(start, tmp_path, case, *, steps, shape="mixed", tuning="full", lr=1e
     loop, batches, untrained = ours(start, tmp_path, method, knobs, rows, steps, tuning, lr)
     loop.run()
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()][1:]
-    losses, norms, history = trained_by_trl(start, tmp_path, case, rows, batches, untrained, lr)
+    losses, history = trained_by_trl(start, tmp_path, case, rows, batches, untrained, lr)
+    norms = [line["grad_norm"] for line in history if "grad_norm" in line]
     for line, theirs in zip(lines, losses, strict=True):
         assert line["loss"] == pytest.approx(theirs, abs=1e-4 * max(1, abs(theirs)))
     assert lines[0]["loss"] == pytest.approx(losses[0], abs=1e-5 * max(1, abs(losses[0])))

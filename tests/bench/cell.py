@@ -129,6 +129,7 @@ def trl(bench: Bench, *, patched: bool) -> tuple[list[float], Iterator[torch.Ten
             bench.meter.mark()
             self.optimizer = optimizer
 
+    bench.policy.lay_out(packed=False)  # the attention that the model came with
     if patched:
         peer.score_completions_only()
     on_gpu, watch, method = torch.cuda.is_available(), Watch(), bench.case.method

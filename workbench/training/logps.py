@@ -103,14 +103,13 @@ class _Chunked(torch.autograd.Function):
         for start in range(0, len(hidden), tile):
             h, y = hidden[start : start + tile], target[start : start + tile]
             z, bend = _logits(h, matrix, bias, scale, cap, wide)
-            lse = z.logsumexp(-1, keepdim=True)
-            chance = (z - lse).exp()
-            values.append((z.gather(1, y[:, None]) - lse)[:, 0])
-            entropy.append(lse[:, 0] - (chance * z).sum(-1))
-            hits.append((z.argmax(-1) == y).to(wide))
+            minus, lse, best = _softmax(z)
+            values.append(z.gather(1, y[:, None])[:, 0] - lse)
+            entropy.append(lse + torch.linalg.vecdot(minus, z))
+            hits.append((best == y).to(wide))
             if not (needs_hidden or needs_head):
                 continue
-            slope = _slope(chance, y, bend, scale)
+            slope = _slope(minus, y, bend, scale)
             if needs_hidden:
                 slopes.append(slope.to(h.dtype) @ matrix)
             room -= slope.numel() * slope.element_size()
@@ -137,7 +136,7 @@ class _Chunked(torch.autograd.Function):
             slope = ctx.kept[i]
             if slope is None:
                 z, bend = _logits(h, matrix, bias, scale, cap, wide)
-                slope = _slope(z.softmax(-1), target[start : start + tile], bend, scale)
+                slope = _slope(_softmax(z)[0], target[start : start + tile], bend, scale)
             part = (slope * g).to(h.dtype).t()
             if h.dtype == wide:
                 to_weight.addmm_(part, h)
@@ -161,10 +160,17 @@ def _logits(h: Tensor, weight: Tensor, bias: Tensor | None, scale: float, cap: f
     return cap * squashed, 1 - squashed.square()
 
 
-def _slope(chance: Tensor, target: Tensor, bend: Tensor | None, scale: float) -> Tensor:
-    """d logp / d (h W^T), (t, V); overwrites `chance`."""
-    slope = chance.neg_()
-    slope[torch.arange(len(target), device=target.device), target] += 1
+def _softmax(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """-softmax(z) (t, V), logsumexp (t,) and argmax (t,), with one exponential for each logit."""
+    top, best = z.max(-1)
+    chance = (z - top[:, None]).exp_()
+    mass = chance.sum(-1)
+    return chance.mul_(-1 / mass[:, None]), top + mass.log(), best
+
+
+def _slope(minus: Tensor, target: Tensor, bend: Tensor | None, scale: float) -> Tensor:
+    """d logp / d (h W^T), (t, V), from -softmax, which it overwrites."""
+    minus[torch.arange(len(target), device=target.device), target] += 1
     if bend is not None:
-        slope *= bend
-    return slope.mul_(scale) if scale != 1.0 else slope
+        minus *= bend
+    return minus.mul_(scale) if scale != 1.0 else minus

@@ -56,7 +56,7 @@ class Policy(nn.Module):
     def __init__(self, model: PreTrainedModel, tokenizer: Any, kind: Kind, precision: torch.dtype) -> None:
         super().__init__()
         self.model, self.tokenizer, self.kind, self.precision = model.eval(), tokenizer, kind, precision
-        self.budget = 8192 if self.device.type == "cpu" else 16384
+        self.budget = 1024 if self.device.type == "cpu" else 16384
         self.packed, self.own_logits, self.why_padded = False, False, None
         self.computed = self.padding = 0  # tokens that went through so far, and those among them that were padding
         self._stock = self.plain().config._attn_implementation

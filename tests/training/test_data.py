@@ -1,7 +1,7 @@
 """Text to tokens: one stop token, one BOS, the boundary at the common prefix, cuts as chosen."""
 
 from dataclasses import replace
-from pathlib import Path
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -22,7 +22,6 @@ from workbench.training.data import (
     with_template,
 )
 
-REAL = Path(__file__).parents[3] / "shared" / "realdata" / "tokenizers"
 LLAMA3 = (
     "{% for m in messages %}{{ '<|begin|>' if loop.first else '' }}<|start|>{{ m['role'] }}\n\n{{ m['content'] }}"
     "<|im_end|>{% endfor %}{% if add_generation_prompt %}<|start|>assistant\n\n{% endif %}"
@@ -52,11 +51,12 @@ def chatml(words):
     return words()
 
 
-@pytest.fixture(params=["gpt2", "qwen2.5"], scope="module")
-def real(request):
-    if not (REAL / request.param).is_dir():
-        pytest.skip(f"the tokenizer {request.param} is not in {REAL}")
-    return AutoTokenizer.from_pretrained(REAL / request.param)
+@pytest.fixture(params=["gpt2", "qwen2.5"])
+def real(request, realdata):
+    folder = realdata / "tokenizers" / request.param
+    if not folder.is_dir():
+        pytest.skip(f"the tokenizer {request.param} is not in {folder.parent}")
+    return AutoTokenizer.from_pretrained(folder)
 
 
 def test_chatml_answers_end_in_one_stop_token(chatml):
@@ -231,3 +231,94 @@ def test_real_chat_template(real, prompt, answer):
     assert ids[-1] in stops(real).ids
     assert sum(i in stops(real).ids for i in made.answers[0].tolist()) == 1
     assert made.shifted == (answer.startswith("\n") and "Qwen" in type(real).__name__)
+
+
+TEMPLATES = {
+    "chatml": (
+        "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    ),
+    "llama3": (
+        "{% for m in messages %}{{ bos_token if loop.first }}<|start_header_id|>{{ m['role'] }}<|end_header_id|>\n\n"
+        "{{ m['content'] }}<|eot_id|>{% endfor %}"
+        "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
+    ),
+    "gemma": (
+        "{{ bos_token }}{% for m in messages %}<start_of_turn>"
+        "{{ 'model' if m['role'] == 'assistant' else m['role'] }}\n"
+        "{{ m['content'] | trim }}<end_of_turn>\n{% endfor %}"
+        "{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+    ),
+    "no end": "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}",
+}
+ADDED = ["<bos>", "<|im_start|>", "<|im_end|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
+ADDED += ["<start_of_turn>", "<end_of_turn>"]
+SPOKEN = ["Sure, here it is.", "x", "🙂👩‍👩‍👧", "世界和平", "two\n\nlines", "1 2 3  4"]
+
+
+@pytest.fixture(params=TEMPLATES)
+def family(real, request):
+    """A real tokenizer with the template, special tokens and BOS of a family of models."""
+    real.add_special_tokens({"additional_special_tokens": ADDED, "bos_token": "<bos>"})
+    real.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<bos> $A", special_tokens=[("<bos>", real.bos_token_id)]
+    )
+    real.chat_template = TEMPLATES[request.param]
+    return real
+
+
+@pytest.mark.parametrize("answer", SPOKEN)
+def test_chat_of_every_family_ends_once_and_begins_once(family, answer):
+    made, stop = one(family, row("What is it?", answer, "Other.")), stops(family)
+    completion = made.answers[0].tolist()
+    assert [i for i in completion if i in stop.ids] == [completion[-1]]
+    ids = np.append(made.prompt, made.answers[0]).tolist()
+    assert ids.count(family.bos_token_id) <= 1
+    whole = render(family, "chat", user("What is it?"), said(answer))
+    ended = completion[-1] != family.eos_token_id or family.decode(completion[-1:]) in whole
+    text = family.decode(ids if ended else ids[:-1])
+    assert whole.startswith(text)
+    assert whole[len(text) :].strip() == ""
+
+
+def test_an_answer_that_already_ends_is_left_alone(family):
+    stop = stops(family)
+    plain = one(family, row("Ask. ", "Answer.", form="text"))
+    ended = one(family, row("Ask. ", f"Answer.{family.eos_token}", form="text"))
+    assert ended.answers[0].tolist() == plain.answers[0].tolist()
+    turn = family.decode([min(stop.ids - {family.eos_token_id}, default=family.eos_token_id)])
+    chat = one(family, row("Ask.", f"Answer.{turn}")).answers[0].tolist()
+    assert chat[-1] in stop.ids
+    assert not any(a in stop.ids and b in stop.ids for a, b in pairwise(chat))
+
+
+def test_a_cut_answer_has_no_stop(family):
+    r = row("What is it?", "one two three four five six seven eight", "Yes.")
+    made, stop = one(family, r), stops(family)
+    cut = fit(made, r, made.length - 2, "keep_start", family, stop)
+    assert not any(i in stop.ids for i in cut.answers[0].tolist())
+    assert cut.answers[1].tolist()[-1] in stop.ids
+
+
+def test_bos_is_never_doubled_in_plain_text(family):
+    bos = family.bos_token_id
+    for prompt in ("Ask. ", "<bos>Ask. ", "<bos><bos>Ask. "):
+        made = one(family, row(prompt, "Answer.", form="text"))
+        assert made.prompt.tolist()[:2] != [bos, bos] or prompt.startswith("<bos><bos>")
+    assert prompt_ids(family, "text", user("<bos>Ask. ")).count(bos) == 1
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer"), [("He said hel", "lo."), ("Total: 1", "000"), ("foo", "bar "), ("a \n", "\nb")]
+)
+def test_a_token_across_the_boundary_belongs_to_the_answer(real, prompt, answer):
+    made = one(real, row(prompt, answer, "zzz", form="text"))
+    if isinstance(made, Dropped):
+        assert made.args[0] == "empty_prompt"
+        return
+    asked = real(prompt)["input_ids"]
+    shared = [i for i, (a, b) in enumerate(zip(asked, real(prompt + answer)["input_ids"], strict=False)) if a != b]
+    assert made.shifted == bool(shared)
+    assert len(made.prompt) == (shared[0] if shared else len(asked))
+    assert real.decode(np.append(made.prompt, made.answers[0])[:-1]) == prompt + answer
+    assert real.decode(np.append(made.prompt, made.answers[1])[:-1]) == prompt + "zzz"

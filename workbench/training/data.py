@@ -7,6 +7,7 @@ unless it was cut for length.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from workbench.schema import Form
 Ids = np.ndarray
 Messages = list[dict[str, str]]
 BATCH = 10_000
+RULES = 1  # to be raised when the same text gives other ids than before: they are kept across runs
 ROUND = 64
 LONGEST = 2048
 PROBE = "word"
@@ -139,8 +141,9 @@ def encode(tokenizer: Any, rows: Sequence[Row], stop: Stops, *, empty: str = "dr
     texts = [_texts(tokenizer, row, empty) for row in rows]
     known: dict[tuple[str, str], Ids] = {}
     for form in ("chat", "text"):
-        wanted = {t for row, ts in zip(rows, texts, strict=True) if row.form == form and _fine(ts) for t in ts}
-        known |= {(form, text): ids for text, ids in _tokenise(tokenizer, sorted(wanted), special=form == "text")}
+        wanted = [t for row, ts in zip(rows, texts, strict=True) if row.form == form and _fine(ts) for t in ts]
+        distinct = list(dict.fromkeys(wanted))
+        known |= {(form, text): ids for text, ids in _tokenise(tokenizer, distinct, special=form == "text")}
     return [
         _cut([known[row.form, t] for t in ts], stop, row.form) if _fine(ts) else ts
         for row, ts in zip(rows, texts, strict=True)
@@ -151,9 +154,13 @@ def _fine(texts: list[str] | Dropped) -> bool:
     return not isinstance(texts, Dropped)
 
 
+def blank(answer: Messages) -> bool:
+    return not "".join(m["content"] or "" for m in answer).strip()
+
+
 def _texts(tokenizer: Any, row: Row, empty: str) -> list[str] | Dropped:
     """The prompt, then the prompt with each answer."""
-    if any(not "".join(m["content"] or "" for m in answer).strip() for answer in row.answers):
+    if any(map(blank, row.answers)):
         if empty == "error":
             raise EngineError(f"row {row.id}: blank answer; label it out, or set empty=drop")
         if empty == "drop":
@@ -195,12 +202,23 @@ def _common_prefix(a: Ids, b: Ids) -> int:
 
 
 def _ended(answer: Ids, stop: Stops, form: Form) -> Ids:
-    found = np.nonzero(np.isin(answer, list(stop.ids)))[0]
+    found = np.nonzero(reduce(np.logical_or, (answer == i for i in stop.ids)))[0]
     if form == "chat" and len(found):
         return answer[: found[-1] + 1]
     if len(found) and found[-1] == len(answer) - 1:
         return answer
     return np.append(answer, np.int32(stop.append))
+
+
+def check_vocabulary(encoded: Iterable[Encoded], rows: int) -> None:
+    """Every id must have its row in the model's embedding: a foreign tokenizer would fail late, or read noise."""
+    ids = [part for e in encoded for part in (e.prompt, *e.answers)]
+    highest = int(np.concatenate(ids).max()) if ids else -1
+    if highest >= rows:
+        raise EngineError(
+            f"the tokenizer gives token {highest}, the model knows {rows} tokens (0 to {rows - 1}): "
+            "use the tokenizer this model was trained with"
+        )
 
 
 def fitting_length(encoded: Iterable[Encoded], limit: int) -> int:

@@ -23,6 +23,7 @@ from workbench.training.losses import (
     log1mexp,
     orpo_loss,
     rm_loss,
+    rm_rank_loss,
     sft_loss,
     simpo_loss,
 )
@@ -81,6 +82,50 @@ def test_reward_model(near, kwargs, value):
     assert out.losses.item() == near(value)
     assert out.metrics["accuracy"].item() == 1.0
     assert sorted(out.metrics["mean_reward"].tolist()) == [0.0, 1.0]
+
+
+ALL_PAIRS = torch.tensor([0, 0, 1]), torch.tensor([1, 2, 2])
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "value"),
+    [
+        ({}, 0.251150),
+        ({"margin": torch.tensor([1.0, 2.0, 1.0])}, 0.693147),
+        ({"center_coef": 0.01}, 0.251150 + 0.01 * (9 + 4 + 1) / 3),
+    ],
+)
+def test_a_ranking_of_three(near, kwargs, value):
+    # (2, 1, 0): the mean of -log sigmoid of 1, 2 and 1, (0.313262 + 0.126928 + 0.313262) / 3
+    better, worse = ALL_PAIRS
+    group = torch.zeros(3, dtype=torch.long)
+    out = rm_rank_loss(torch.tensor([2.0, 1.0, 0.0]), better, worse, group, **{"center_coef": 0.0, **kwargs})
+    assert out.losses.tolist() == [near(value)]
+    assert out.metrics["margin"].tolist() == [near(4 / 3)]
+
+
+def test_two_answers_are_a_pair():
+    torch.manual_seed(0)
+    scores, p, margin = torch.randn(16), torch.rand(8) / 2 + 0.5, torch.rand(8)
+    pairs = torch.arange(16).reshape(8, 2)
+    one = rm_loss(scores[0::2], scores[1::2], p, margin, center_coef=0.01)
+    other = rm_rank_loss(scores, pairs[:, 0], pairs[:, 1], torch.arange(8), p, margin, center_coef=0.01)
+    assert torch.equal(one.losses, other.losses)
+    assert set(one.metrics) == set(other.metrics)
+    assert all(torch.equal(one.metrics[n], v) for n, v in other.metrics.items() if not n.endswith("_reward"))
+
+
+def test_rankings_of_different_length_count_once_each_and_ties_have_no_order():
+    scores = torch.tensor([2.0, 1.0, 0.0, 5.0, 5.5], dtype=torch.float64)
+    better, worse = torch.tensor([0, 0, 1, 3]), torch.tensor([1, 2, 2, 4])
+    group, p = torch.tensor([0, 0, 0, 1]), torch.tensor([1.0, 1.0, 1.0, 0.5])
+    out = rm_rank_loss(scores, better, worse, group, p, center_coef=0.0)
+    s = torch.nn.functional.softplus
+    by_hand = [(s(-scores[0] + scores[1]) + s(-scores[0] + scores[2]) + s(-scores[1] + scores[2])) / 3]
+    by_hand.append((s(torch.tensor(0.5)) + s(torch.tensor(-0.5))) / 2)
+    assert out.losses.tolist() == pytest.approx([x.item() for x in by_hand], abs=1e-7)
+    assert out.metrics["accuracy"].tolist() == [1.0]
+    assert out.metrics["max_reward"].max() == 5.5
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,42 @@ def rm_loss(
     return LossOutput(losses, shown | names | {f"{n}_reward": scores for n in ("mean", "min", "max")})
 
 
+def rm_rank_loss(
+    scores: Tensor,
+    better: Tensor,
+    worse: Tensor,
+    group: Tensor,
+    p: Tensor | float = 1.0,
+    margin: Tensor | float = 0.0,
+    *,
+    center_coef: float,
+) -> LossOutput:
+    """Reward model on whole rankings: the mean of `rm_loss` over all pairs of a prompt, each answer scored once.
+
+        loss = mean over compared (i, j) of rm_loss(r_i, r_j, p_ij, m_ij)
+
+    scores           (answers,) of all prompts together
+    better, worse    (pairs,) places of the compared answers; p and margin are of this shape too
+    group            (pairs,) number of the prompt, 0 to G - 1, each with a pair or more; losses are (G,)
+
+    Ties (p = 0.5) count in the loss, not in the metrics. Two answers: exactly `rm_loss`.
+    Scores (2, 1, 0) of one prompt, c = 0: 0.251150. Source: Ouyang et al. 2022, arXiv:2203.02155, Eq. 1.
+    """
+    out = rm_loss(scores[better], scores[worse], p, margin, center_coef=center_coef)
+    strict = torch.as_tensor(p, device=group.device).expand(len(group)) > 0.5
+    ordered = {n: v[strict] for n, v in out.metrics.items() if len(v) == len(group)}
+    metrics = {name: group_mean(values, group[strict]) for name, values in ordered.items()}
+    metrics |= {f"{n}_reward": scores.detach() for n in ("mean", "min", "max")}
+    return LossOutput(group_mean(out.losses, group), metrics)
+
+
+def group_mean(values: Tensor, group: Tensor) -> Tensor:
+    """The mean of the values of each group that has any, in the order of the groups' numbers."""
+    count = torch.bincount(group)
+    sums = values.new_zeros(len(count)).index_add(0, group, values)
+    return sums[count > 0] / count[count > 0]
+
+
 def dpo_loss(policy: PairLogps, ref: PairLogps, p: Tensor | float = 1.0, *, beta: float) -> LossOutput:
     """Direct Preference Optimization: raise the chosen/rejected odds relative to a reference.
 

@@ -20,7 +20,7 @@ def test_entries_are_complete(name):
 
 
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("tuning", [None, "full", "lora"])
+@pytest.mark.parametrize("tuning", [None, "full", "lora", "qlora"])
 @pytest.mark.parametrize("parameters", [1_000_000, 500_000_000, 7_000_000_000])
 def test_presets_pass_their_own_checks(name, tuning, parameters):
     values = preset(name, tuning=tuning, parameters=parameters, units=60)
@@ -42,6 +42,13 @@ def test_published_figures():
     assert preset("simpo", tuning=None, parameters=500_000_000, units=1)["tuning"] == "full"
     assert preset("dpo", tuning=None, parameters=500_000_000, units=1)["tuning"] == "lora"
     assert preset("dpo", tuning=None, parameters=1_000_000, units=1)["tuning"] == "full"
+
+
+def test_four_bits_start_from_the_figures_of_adapters():
+    for parameters in (1_000_000, 7_000_000_000):
+        lora, qlora = (preset("dpo", tuning=t, parameters=parameters, units=60) for t in ("lora", "qlora"))
+        assert qlora == lora | {"tuning": "qlora"}
+        assert make(METHODS["dpo"].hparams, qlora).early_stopping == 0
 
 
 def test_softened_twice_is_refused():

@@ -28,7 +28,11 @@ class Training:
     learning_rate: float = hp(5e-6, "Step size at the peak of the schedule", low=1e-9, high=1.0, log=True)
     epochs: int = hp(1, "Passes over the training rows", low=1, high=1000)
     units_per_step: int = hp(64, "Pairs or answers per optimiser step", low=1, high=65536)
-    tuning: str = hp("lora", "Train all weights, or small adapters beside them", choices=("lora", "full"))
+    tuning: str = hp(
+        "lora",
+        "Train all weights, or small adapters beside them; qlora keeps the base in 4 bits, on an NVIDIA GPU only",
+        choices=("lora", "qlora", "full"),
+    )
     lora_r: int = hp(16, "Rank of the adapters", low=1, high=1024, advanced=True)
     lora_alpha: int = hp(32, "Scale of the adapters: alpha / rank", low=1, high=4096, advanced=True)
     schedule: str = hp(
@@ -43,11 +47,7 @@ class Training:
     empty: str = hp("drop", "Blank answers: drop, keep, or refuse", choices=("drop", "keep", "error"), advanced=True)
     max_steps: int = hp(0, "Stop after so many steps; 0 trains all epochs", low=0, advanced=True)
     early_stopping: int = hp(
-        0,
-        "Stop after so many evaluations without a better one, and keep the best; 0 trains to the end",
-        low=0,
-        high=100,
-        advanced=True,
+        0, "Stop after so many evaluations without a lower loss; 0 never does", low=0, advanced=True
     )
     weight_decay: float = hp(0.0, "AdamW weight decay", low=0.0, high=1.0, advanced=True)
     max_grad_norm: float = hp(1.0, "Gradients are clipped to this norm", low=0.001, high=1000.0, advanced=True)
@@ -288,8 +288,8 @@ def preset(method: str, *, tuning: str | None, parameters: int, units: int) -> d
     """
     entry, small = METHODS[method], parameters < TINY
     tuning = tuning or ("full" if small or (method == "simpo" and parameters < SMALL) else "lora")
-    values = dict(entry.presets["tiny" if small else tuning])
-    if small and tuning == "lora":
+    values = dict(entry.presets["tiny" if small else "full" if tuning == "full" else "lora"])
+    if small and tuning != "full":
         imitates = method not in ("kto", "simpo")  # what holds an answer to its topic at a high rate
         values |= {"learning_rate": 5e-3 if imitates else 2e-3, "lora_alpha": 16}
     least = 16 if method == "kto" else 8

@@ -31,6 +31,8 @@ FLOORS = {
     "workbench.training.selftest": 3,
     "workbench.training.model": 3,
     "workbench.training.data": 3,
+    "workbench.training.cache": 3,
+    "workbench.training.snapshot": 3,
     "workbench.training.reference": 3,
     "workbench.training.checkpoint": 3,
     "workbench.generation": 3,

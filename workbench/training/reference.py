@@ -1,16 +1,22 @@
 """Log-probs under the reference, which is the start model of the run: computed once, before the first step.
 
-Leaves out how they enter a loss (`losses`).
+What a home already knows of this model and these tokens is not computed again. Leaves out how they enter a loss
+(`losses`) and how they are kept (`cache`).
 """
 
+import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from workbench.training.cache import CHUNK, LogpCache, hashes, named
 from workbench.training.data import Line
-from workbench.training.logps import SeqLogps
+from workbench.training.logps import SeqLogps, head_of
+from workbench.training.model import base_of
 from workbench.training.policy import Policy
 from workbench.training.team import Team
 
@@ -27,10 +33,58 @@ def answer_logps(policy: Policy, lines: Sequence[Line], team: Team | None = None
     return SeqLogps(total, torch.tensor([float(len(line.answer)) for line in lines], device=policy.device))
 
 
-def with_reference(policy: Policy, units: Sequence[Any], team: Team | None = None) -> list[Any]:
+def with_reference(
+    policy: Policy, units: Sequence[Any], cache: LogpCache | None = None, team: Team | None = None
+) -> list[Any]:
     """The units with `ref` and `partner_ref` filled. The policy must be untouched, or have its adapters to turn off."""
     lines = [line for u in units for line in u.lines] + [u.partner for u in units if u.partner]
+    rows, team = [row_hash(line) for line in lines], team or Team()
+    known = team.agree(cache.read() if cache else {})
+    missing = {row: line for row, line in zip(rows, lines, strict=True) if row not in known}
+    if cache:
+        print(f"reference: {len(missing)} answers to compute of {len(set(rows))}", flush=True)
     with policy.untouched():
-        known = iter(answer_logps(policy, lines, team).total.tolist())
-    units = [replace(u, ref=tuple(next(known) for _ in u.lines)) for u in units]
-    return [replace(u, partner_ref=next(known)) if u.partner else u for u in units]
+        for start in range(0, len(missing), CHUNK):
+            known |= _computed(policy, dict(list(missing.items())[start : start + CHUNK]), cache, team)
+    values = iter([known[row] for row in rows])
+    units = [replace(u, ref=tuple(next(values) for _ in u.lines)) for u in units]
+    return [replace(u, partner_ref=next(values)) if u.partner else u for u in units]
+
+
+def _computed(policy: Policy, lines: dict[bytes, Line], cache: LogpCache | None, team: Team) -> dict[bytes, float]:
+    made = answer_logps(policy, list(lines.values()), team).total.tolist()
+    fine = [(row, value, len(line.answer)) for (row, line), value in zip(lines.items(), made, strict=True)]
+    fine = [told for told in fine if math.isfinite(told[1])]
+    if cache and fine and team.first:
+        cache.add(*zip(*fine, strict=True))
+    return dict(zip(lines, made, strict=True))
+
+
+def row_hash(line: Line) -> bytes:
+    """16 bytes that name a prompt and its completion."""
+    head = len(line.prompt).to_bytes(8, "little")
+    ids = line.prompt.astype("<i4", copy=False).tobytes() + line.answer.astype("<i4", copy=False).tobytes()
+    return hashlib.blake2b(head + ids, digest_size=16).digest()
+
+
+def reference_cache(root: Path, folder: Path, policy: Policy) -> LogpCache:
+    """Where log-probs of the model in `folder` are kept, as the policy computes them.
+
+    New adapters, seed, method and their knobs are not in the name: under all of them the start model is the same.
+    """
+    base = base_of(folder)
+    files = [p for place in (base or folder, *([folder] if base else [])) for p in _model_files(place)]
+    model, head = policy.plain(), head_of(policy.plain())
+    facts = (
+        [p.name for p in files],
+        hashes(files, root / "weights.json"),
+        [str(policy.precision), str(model.dtype), bool(getattr(model, "is_quantized", False))],
+        policy.layout_name,
+        [head.scale, head.cap, head.bias is not None],
+    )
+    return LogpCache(root / named(*facts))
+
+
+def _model_files(folder: Path) -> list[Path]:
+    """The weights, and what says how they are used."""
+    return sorted([*folder.glob("*.safetensors"), *folder.glob("config.json"), *folder.glob("adapter_config.json")])

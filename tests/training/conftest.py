@@ -45,6 +45,11 @@ SCHEMAS = {
     ],
     "thumbs": [("prompt", MESSAGES), ("completion", MESSAGES), ("label", pa.bool_()), ("p", pa.float64())],
     "demonstrations": [("prompt", MESSAGES), ("completion", MESSAGES)],
+    "rankings": [
+        ("prompt", MESSAGES),
+        ("candidates", pa.list_(MESSAGES)),
+        ("tiers", pa.list_(pa.list_(pa.int32()))),
+    ],
 }
 
 
@@ -152,8 +157,8 @@ def make_run(tmp_path, tiny, snapshot):
     """Make a run folder: make_run("dpo", epochs=2) returns its path."""
 
     def make(method: str, *, name: str = "000001", model: Path = tiny, rows: Path = snapshot, **hparams) -> Path:
-        folder = tmp_path / name
-        folder.mkdir()
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
         tuning = hparams.pop("tuning", "full")
         values = preset(method, tuning=tuning, parameters=1, units=60) | {"max_length": 0} | hparams
         config = RunConfig(
@@ -195,3 +200,29 @@ def words():
 @pytest.fixture
 def llama():
     return tiny_llama
+
+
+def ranked_rows(n: int = 24, seed: int = 0) -> dict[str, list[dict]]:
+    """A snapshot of pairs, and of rankings with the pairs that were made of them, as a store freezes it."""
+    rng, tables = random.Random(seed), written_rows(n, seed)
+    rankings, parts = [], []
+    for i in range(n):
+        topic, key = TOPICS[i % len(TOPICS)], f"r{i}"
+        base = {"group_id": f"g{i % len(TOPICS)}", "item_key": key, "prompt": turns(f"tell me about {topic}")}
+        base["split"] = "test" if i % len(TOPICS) % 8 == 0 else "train"
+        said_here = [said(answer(rng, words, topic)) for words in (FORMAL, FRIENDLY, FRIENDLY + FORMAL, FORMAL)]
+        tiers = [[1], [2], [0, 3]] if i % 2 or i % 16 == 8 else [[1], [0]]
+        order = [(b, w) for at, upper in enumerate(tiers) for lower in tiers[at + 1 :] for b in upper for w in lower]
+        rankings.append(base | {"id": key, "candidates": said_here, "tiers": tiers})
+        parts += [
+            base
+            | {"id": f"{key}-{b}{w}", "chosen": said_here[b], "rejected": said_here[w], "weight": 1 / len(order)}
+            | {"p_share": 0.8}
+            for b, w in order
+        ]
+    return {"pairs": tables["pairs"] + parts, "rankings": rankings}
+
+
+@pytest.fixture
+def rankings():
+    return ranked_rows

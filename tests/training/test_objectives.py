@@ -1,5 +1,7 @@
 """A step's loss and gradients do not depend on how it is cut; metrics are means over what they count."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,7 +11,8 @@ from workbench.training.methods import METHODS
 from workbench.training.model import load
 from workbench.training.objectives import Means, bound, calibration_error, objective, rank_correlation
 from workbench.training.reference import answer_logps, with_reference
-from workbench.training.units import prepare
+from workbench.training.snapshot import read
+from workbench.training.units import Unit, prepare
 
 VARIANTS = [
     ("sft", {}),
@@ -26,11 +29,13 @@ VARIANTS = [
 ]
 
 
-def bind(method, tiny, rows, words, tmp_path, **values):
+def bind(method, tiny, rows, words, tmp_path, ranked=None, **values):
     """An objective over twelve units whose policy has moved away from its reference."""
     hparams = make(METHODS[method].hparams, {"tuning": "full", "units_per_step": 2, "seed": 1} | values)
     policy = load(tiny, "reward" if method == "rm" else "causal", hparams)
     table = rows(14)[METHODS[method].data][:14]
+    if ranked:
+        table = table[:5] + ranked
     for i, row in enumerate(table):
         row["weight"] = 1.0 + i % 3
     data = prepare(method, hparams, table, policy.tokenizer, stops(policy.tokenizer), limit=128, out=tmp_path)
@@ -67,6 +72,52 @@ def test_cutting_a_step_changes_nothing(method, values, tiny, rows, words, tmp_p
         assert loss == pytest.approx(whole, abs=1e-6 * max(1, whole))
         assert (other - grads).norm() <= 1e-5 * grads.norm()
         assert means == pytest.approx(shown, abs=1e-4)
+
+
+@pytest.fixture
+def ranked(snapshot_of, rankings, tmp_path):
+    """Eight rankings of two and of four answers to train on."""
+    return read(snapshot_of(tmp_path / "ranked", rankings(10)), "rm")[10:]
+
+
+def test_cutting_a_step_of_pairs_and_rankings_changes_nothing(tiny, rows, words, tmp_path, ranked):
+    bound_to, units = bind("rm", tiny, rows, words, tmp_path, ranked, ties="half")
+    assert {len(u.lines) for u in units} == {2, 4}
+    whole, grads, shown, _ = gradients(bound_to, units, 10**6)
+    for budget in (1, 100):
+        loss, other, means, parts = gradients(bound_to, list(reversed(units)), budget)
+        assert parts > 1
+        assert loss == pytest.approx(whole, abs=1e-6)
+        assert (other - grads).norm() <= 1e-5 * grads.norm()
+        assert means == pytest.approx(shown, abs=1e-4)
+
+
+def test_a_ranking_is_the_mean_over_its_pairs(tiny, rows, words, tmp_path, ranked):
+    bound_to, units = bind("rm", tiny, rows, words, tmp_path, ranked, center_coef=0.02)
+    unit = next(u for u in units if len(u.lines) == 4)
+    part = bound_to.part([replace(unit, weight=1.0)], bound_to.step([unit]))
+    pairs = [
+        Unit("", "", (unit.lines[c.better], unit.lines[c.worse]), p=c.p, margin=c.margin) for c in unit.comparisons
+    ]
+    apart = bound_to.part(pairs, bound_to.step(pairs))
+    assert part.loss.item() == pytest.approx(apart.loss.item(), abs=1e-6)
+    assert part.metrics["margin"].mean().item() == pytest.approx(apart.metrics["margin"].mean().item(), abs=1e-6)
+
+
+def test_answers_of_rankings_stand_in_one_table(tiny, rows, words, tmp_path, ranked):
+    bound_to, units = bind("rm", tiny, rows, words, tmp_path, ranked, ties="half")
+    step = bound_to.step(units)
+    parts = bound_to.parts(units)
+    answers = torch.cat([bound_to.part(part, step).answers for part in parts])
+    seen = [u for part in parts for u in part]
+    assert answers.shape == (len(units), 4)
+    assert answers.isnan().sum(1).tolist() == [4 - len(u.lines) for u in seen]
+    scores = bound_to.policy([line for u in seen for line in u.lines])
+    torch.testing.assert_close(answers[~answers.isnan()], scores, atol=1e-5, rtol=1e-5)
+    figures = bound_to.table(seen, answers.detach())
+    assert set(figures) == {"ece", "length_corr", "accuracy_length_matched"}
+    tied = [replace(u, p=0.5, ranked=()) for u in units if len(u.lines) == 2]
+    assert set(bound_to.table(tied, torch.ones(len(tied), 2))) == {"length_corr"}
 
 
 def test_every_knob_of_a_loss_comes_from_the_hyper_parameters():

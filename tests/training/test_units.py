@@ -6,10 +6,13 @@ from collections import Counter
 import pytest
 
 from workbench.errors import EngineError
+from workbench.training import units
+from workbench.training.cache import TokenCache
 from workbench.training.data import stops
 from workbench.training.hparams import make
 from workbench.training.methods import METHODS
-from workbench.training.units import Unit, margin_scale, order, prepare, read
+from workbench.training.snapshot import read
+from workbench.training.units import Unit, margin_scale, order, prepare
 
 
 @pytest.fixture
@@ -137,6 +140,127 @@ def test_every_step_holds_its_share_of_both_labels(good, size):
         assert int(size * share) <= held <= -int(-size * share // 1)
 
 
-def test_missing_table_names_the_way_out(tmp_path):
-    with pytest.raises(EngineError, match="has no thumbs: label some"):
-        read(tmp_path, "thumbs")
+@pytest.fixture
+def ranked(snapshot_of, rankings, tmp_path):
+    """Rows of a snapshot that holds pairs and rankings, as a reward model reads them."""
+    return read(snapshot_of(tmp_path / "ranked", rankings(16)), "rm")
+
+
+def test_rankings_and_pairs_are_units_of_one_run(made, ranked):
+    data = made("rm", ranked)
+    assert Counter(len(u.lines) for u in data.train) == {2: 14 + 6, 4: 8}
+    whole = next(u for u in data.train if u.id == "r1")
+    assert [(c.better, c.worse) for c in whole.comparisons] == [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3)]
+    assert {c.p for u in data.train for c in u.comparisons} == {1.0}
+    assert {u.weight for u in data.train} == {1.0}
+    pair = next(u for u in data.train if u.id == "p1")
+    assert [(c.better, c.worse, c.margin) for c in pair.comparisons] == [(0, 1, pair.margin)]
+
+
+def test_tied_answers_of_a_ranking_are_left_out_or_pulled_together(made, ranked, tmp_path):
+    half = next(u for u in made("rm", ranked, ties="half").train if u.id == "r1")
+    assert [(c.better, c.worse) for c in half.comparisons if c.p == 0.5] == [(2, 3)]
+    ranked[17]["tiers"] = [[0, 1, 2]]
+    assert made("rm", ranked).dropped == {"tie": 1}
+    all_tied = next(u for u in made("rm", ranked, ties="half").train if u.id == "r1")
+    assert {c.p for c in all_tied.comparisons} == {0.5}
+
+
+def test_how_sure_a_ranking_is_comes_from_its_pairs(made, ranked):
+    data = made("rm", ranked, targets="share")
+    assert {c.p for u in data.train if u.ranked for c in u.comparisons} == {0.8}
+    assert {c.p for u in made("rm", ranked, label_smoothing=0.1).train for c in u.comparisons} == {0.9}
+    for row in ranked[16:]:
+        row["pairs"] = {}
+    with pytest.raises(EngineError, match="no p_share"):
+        made("rm", ranked, targets="share")
+
+
+def test_a_ranking_does_without_blank_and_equal_answers(made, ranked):
+    row = ranked[17]
+    row["candidates"][2] = [{"role": "assistant", "content": "  "}]
+    row["candidates"][3] = row["candidates"][0]
+    unit = next(u for u in made("rm", ranked).train if u.id == "r1")
+    assert [(c.better, c.worse) for c in unit.comparisons] == [(0, 1), (0, 2)]
+    row["tiers"] = [[0], [3]]
+    assert made("rm", ranked).dropped == {"identical_pair": 1}
+    row["tiers"] = [[0], [2]]
+    assert made("rm", ranked).dropped == {"one_answer": 1}
+
+
+def test_margins_of_a_ranking_follow_the_strength_of_its_pairs(made, ranked):
+    for row in ranked[16:]:
+        row["pairs"] = {key: pair | {"strength": 3.0} for key, pair in row["pairs"].items()}
+    data = made("rm", ranked, ties="half")
+    assert {(c.p, c.margin) for u in data.train if u.ranked for c in u.comparisons} == {(1.0, 1.0), (0.5, 0.0)}
+
+
+LONG = "topic1 topic2 topic3 topic4 topic5 topic6 topic7 topic8"
+
+
+def test_answers_that_differ_only_beyond_the_cut_are_dropped(made, rows):
+    pairs = rows(16)["pairs"]
+    pairs[1]["chosen"] = [{"role": "assistant", "content": f"{LONG} hey"}]
+    pairs[1]["rejected"] = [{"role": "assistant", "content": f"{LONG} kindly"}]
+    assert made("dpo", pairs, max_length=17).dropped == {"identical_pair": 1}
+    assert made("dpo", pairs, max_length=17, truncation="drop").dropped == {"too_long": 1}
+
+
+def test_prompts_longer_than_the_limit_and_blank_answers_are_counted(made, rows, tmp_path):
+    pairs = rows(24)["pairs"]
+    pairs[1]["prompt"] = [{"role": "user", "content": " ".join([LONG] * 4)}]
+    pairs[2]["rejected"] = [{"role": "assistant", "content": " \n"}]
+    assert made("dpo", pairs, max_length=30).dropped == {"prompt_fills": 1, "empty_answer": 1}
+    lost = [json.loads(line) for line in (tmp_path / "dropped.jsonl").read_text().splitlines()]
+    assert [(line["id"], line["reason"], len(line["lengths"])) for line in lost] == [
+        ("p1", "prompt_fills", 1),
+        ("p2", "empty_answer", 0),
+    ]
+
+
+def test_kto_on_one_kind_of_answer_is_refused(made, rows):
+    thumbs = [r for r in rows(32)["thumbs"] if r["label"] or r["split"] == "test"]
+    with pytest.raises(EngineError, match="all 28 training rows are good; label some of the other kind"):
+        made("kto", thumbs)
+    assert len(made("kto", thumbs, allow="D08").train) == 28
+
+
+def test_a_foreign_tokenizer_is_refused_before_the_first_step(words, rows, tmp_path):
+    tokenizer, hparams = words(), make(METHODS["dpo"].hparams, {"units_per_step": 2})
+    highest = tokenizer("sincerely")["input_ids"][0]
+
+    def prepared(vocabulary):
+        return prepare(
+            "dpo",
+            hparams,
+            rows(16)["pairs"],
+            tokenizer,
+            stops(tokenizer),
+            limit=128,
+            out=tmp_path,
+            vocabulary=vocabulary,
+        )
+
+    assert len(prepared(highest + 1).train) == 14
+    with pytest.raises(EngineError, match=rf"token {highest}, the model knows {highest} tokens"):
+        prepared(highest)
+
+
+def test_token_ids_of_an_earlier_run_are_used(words, rows, tmp_path, monkeypatch):
+    tokenizer, cache = words(), TokenCache(tmp_path / "key")
+
+    def prepared(**values):
+        hparams = make(METHODS["dpo"].hparams, {"units_per_step": 2, **values})
+        pairs = rows(24)["pairs"]
+        pairs[2]["rejected"] = [{"role": "assistant", "content": " "}]
+        return prepare("dpo", hparams, pairs, tokenizer, stops(tokenizer), limit=128, out=tmp_path, cache=cache)
+
+    first = prepared()
+    monkeypatch.setattr(units, "encode", None)
+    again, shorter = prepared(), prepared(max_length=14)
+    assert again.dropped == first.dropped == {"empty_answer": 1}
+    for a, b in zip(first.train, again.train, strict=True):
+        assert [(x.prompt.tolist(), x.answer.tolist()) for x in a.lines] == [
+            (x.prompt.tolist(), x.answer.tolist()) for x in b.lines
+        ]
+    assert shorter.cut

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 from filelock import FileLock
@@ -16,9 +17,11 @@ from safetensors.torch import load_file
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
+from workbench.errors import UsageError
 from workbench.jobs import models
 from workbench.jobs.folder import read_json
 from workbench.training.checkpoint import sha256_of
+from workbench.training.hparams import make
 from workbench.training.methods import METHODS
 from workbench.training.model import load_plain
 from workbench.training.worker import attempt, ended
@@ -165,6 +168,65 @@ def test_plain_pairs_without_a_prompt_are_trained_on_and_not_sampled(
     attempt(folder, resume=False)
     assert read_json(folder / "status.json")["state"] == "done", read_json(folder / "status.json")["message"]
     assert lines_of(folder / "samples.jsonl") == []
+
+
+def test_a_reward_model_learns_from_pairs_and_rankings_together(
+    make_run, rankings, snapshot_of, lines_of, tmp_path, tiny
+):
+    folder = make_run("rm", rows=snapshot_of(tmp_path / "ranked", rankings(60)), learning_rate=3e-3, epochs=2)
+    attempt(folder, resume=False)
+    assert read_json(folder / "status.json")["state"] == "done", read_json(folder / "status.json")["message"]
+    last = lines_of(folder / "metrics.jsonl")[-1]
+    assert last["eval_accuracy"] > 0.7
+    assert last["eval_ece"] is not None
+    [*_, path] = sorted((folder / "eval_rows").iterdir())
+    answers = pq.read_table(path).to_pandas()
+    kinds = answers.id.str[0].map({"p": "pair", "r": "ranking"})
+    assert set(kinds) == {"pair", "ranking"}
+    assert answers.answer_0.notna().all()
+    assert answers.answer_3[kinds == "pair"].isna().all()
+
+
+def test_another_run_on_the_same_labels_measures_nothing_again(make_run, capsys):
+    for name, hparams in (("000001", {}), ("000002", {"seed": 5, "beta": 0.3})):
+        folder = make_run("dpo", name=name, max_steps=1, **hparams)
+        attempt(folder, resume=False)
+        assert read_json(folder / "status.json")["state"] == "done"
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("reference")]
+    assert told == ["reference: 120 answers to compute of 120", "reference: 0 answers to compute of 120"]
+    cache = folder.parents[1] / "cache"
+    assert len(list(cache.glob("tokens/*/rows.arrow"))) == len(list(cache.glob("reference/*/part-*.parquet"))) == 1
+
+
+def test_a_tokenizer_of_another_model_is_named(make_run, tiny, llama, words, tmp_path):
+    model = shutil.copytree(tiny, tmp_path / "foreign")
+    llama(len(words()) - 4).save_pretrained(model)
+    folder = make_run("dpo", model=model)
+    attempt(folder, resume=False)
+    status = read_json(folder / "status.json")
+    assert status["state"] == "failed"
+    assert f"the model knows {len(words()) - 4} tokens" in status["message"]
+    assert not (folder / "metrics.jsonl").exists()
+
+
+def test_a_last_step_of_one_answer_has_a_reference_point(make_run, lines_of):
+    folder = make_run("kto", units_per_step=7, epochs=1)
+    attempt(folder, resume=False)
+    lines = lines_of(folder / "metrics.jsonl")
+    assert read_json(folder / "status.json")["state"] == "done"
+    assert all(line["loss"] is not None for line in lines[1:])
+    with pytest.raises(UsageError, match="units_per_step = 1: must be 2"):
+        make(METHODS["kto"].hparams, {"units_per_step": 1})
+
+
+def test_a_tokenizer_without_padding_and_template_trains(make_run, words, llama, tmp_path):
+    model, tokenizer = tmp_path / "bare", words(None)
+    tokenizer.pad_token = None
+    llama(len(tokenizer)).save_pretrained(model)
+    tokenizer.save_pretrained(model)
+    folder = make_run("dpo", model=model, max_steps=1)
+    attempt(folder, resume=False)
+    assert read_json(folder / "status.json")["state"] == "done", read_json(folder / "status.json")["message"]
 
 
 def test_numbers_that_are_not_finite_end_as_diverged(make_run, tiny, tmp_path):

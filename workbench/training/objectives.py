@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from inspect import Parameter, signature
+from itertools import accumulate
 
 import torch
 from scipy.stats import spearmanr
@@ -25,11 +26,12 @@ from workbench.training.units import Unit
 
 @dataclass(frozen=True)
 class Step:
-    """What a whole step is divided by, and KTO's reference point."""
+    """What a whole step is divided by, KTO's reference point, and the most answers that a unit has."""
 
     units: int
     targets: int = 0
     kl: Tensor | None = None
+    width: int = 0
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Part:
     """The share of a micro-batch: `loss` sums to the step's loss over its parts.
 
     metrics   name -> values, or (sums, weights) when the mean is weighted
-    answers   (units, answers): D, log-prob or score of each answer, for the table of an evaluation
+    answers   (units, answers): D, log-prob or score of each answer, for the table of an evaluation; nan where a
+              ranking has fewer answers than the longest of the step
     """
 
     loss: Tensor
@@ -183,21 +186,32 @@ class Thumbs(Objective):
 
 
 class Scores(Objective):
-    """The reward model: two scores and the margin between them."""
+    """The reward model: one score for each answer, and a comparison of every two that differ. A pair has one."""
+
+    def step(self, units: Sequence[Unit]) -> Step:
+        return Step(len(units), width=max(len(u.lines) for u in units))
 
     def part(self, units: Sequence[Unit], step: Step) -> Part:
-        scores = self.forward([line for u in units for line in u.lines]).reshape(-1, 2)
-        p, margin, weights = (self.tensor([getattr(u, f) for u in units]) for f in ("p", "margin", "weight"))
-        out = self.loss(scores[:, 0], scores[:, 1], p, margin)
-        lengths = self.tensor([float(len(line.answer)) for u in units for line in u.lines])
-        shown = out.metrics | {"length/chosen": lengths[0::2], "length/rejected": lengths[1::2]}
-        return Part((weights * out.losses).sum() / step.units, shown, scores.detach())
+        lines = [line for u in units for line in u.lines]
+        scores, weights = self.forward(lines), self.tensor([u.weight for u in units])
+        better, worse, group, p, margin = (x.to(self.policy.device) for x in compared(units))
+        out = self.loss(scores, better, worse, group, p, margin)
+        lengths = self.tensor([float(len(line.answer)) for line in lines])
+        shown = out.metrics | {"length/chosen": lengths[better], "length/rejected": lengths[worse]}
+        answers = scores.new_full((len(units), step.width), torch.nan)
+        answers[real(units, step.width).to(scores.device)] = scores.detach()
+        return Part((weights * out.losses).sum() / step.units, shown, answers)
 
     def table(self, units: Sequence[Unit], answers: Tensor) -> dict[str, float]:
-        lengths = torch.tensor([[float(len(line.answer)) for line in u.lines] for u in units])
-        margins = answers[:, 0] - answers[:, 1]
-        near = (lengths[:, 0] - lengths[:, 1]).abs() < 0.1 * lengths.amax(1)
-        figures = {"ece": calibration_error(margins), "length_corr": rank_correlation(answers, lengths)}
+        scores = answers[real(units, answers.shape[1])]
+        lengths = torch.tensor([float(len(line.answer)) for u in units for line in u.lines])
+        figures = {"length_corr": rank_correlation(scores, lengths)}
+        better, worse, _, p, _ = compared(units)
+        better, worse = better[p > 0.5], worse[p > 0.5]
+        margins = scores[better] - scores[worse]
+        near = (lengths[better] - lengths[worse]).abs() < 0.1 * torch.maximum(lengths[better], lengths[worse])
+        if len(margins):
+            figures["ece"] = calibration_error(margins)
         if near.any():
             figures["accuracy_length_matched"] = (margins[near] > 0).float().mean().item()
         return figures
@@ -211,6 +225,25 @@ def objective(
 ) -> Objective:
     kind = Scores if policy.kind == "reward" else KINDS[METHODS[method].data]
     return kind(method, hparams, policy, train, team or Team())
+
+
+def compared(units: Sequence[Unit]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """All comparisons of units whose lines stand one after another: places of better and worse, unit, p, margin."""
+    starts = accumulate((len(u.lines) for u in units), initial=0)
+    rows = [
+        (at + c.better, at + c.worse, i, c.p, c.margin)
+        for i, (at, u) in enumerate(zip(starts, units, strict=False))
+        for c in u.comparisons
+    ]
+    better, worse, group, p, margin = zip(*rows, strict=True)
+    return *(torch.tensor(x) for x in (better, worse, group)), *(
+        torch.tensor(x, dtype=torch.float32) for x in (p, margin)
+    )
+
+
+def real(units: Sequence[Unit], width: int) -> Tensor:
+    """(units, width), True where the unit has an answer."""
+    return torch.arange(width) < torch.tensor([[len(u.lines)] for u in units])
 
 
 def bound(loss: Callable[..., LossOutput], hparams: Training) -> Callable[..., LossOutput]:

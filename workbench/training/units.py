@@ -7,14 +7,26 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from workbench.errors import EngineError
-from workbench.training.data import Dropped, Encoded, Line, Row, Stops, encode, fit, fitting_length
+from workbench.training.cache import TokenCache
+from workbench.training.data import (
+    Dropped,
+    Encoded,
+    Line,
+    Row,
+    Stops,
+    blank,
+    check_vocabulary,
+    encode,
+    fit,
+    fitting_length,
+)
 from workbench.training.methods import METHODS, Training
 
 MOST_DROPPED = 0.2
@@ -24,8 +36,22 @@ ANSWERS = {"demonstrations": ("completion",), "pairs": ("chosen", "rejected"), "
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """Of the answers of a unit, which two are compared. `p` and `margin` as in `losses`."""
+
+    better: int
+    worse: int
+    p: float = 1.0
+    margin: float = 0.0
+
+
+@dataclass(frozen=True)
 class Unit:
-    """What one loss value is computed from: one answer, or chosen and rejected. `ref` are reference log-probs."""
+    """What one loss value is computed from: one answer, chosen and rejected, or all answers of a ranking.
+
+    ref      reference log-probs of the answers
+    ranked   the comparisons of a ranking; a pair has one, made of its own `p` and `margin`
+    """
 
     id: str
     group: str
@@ -36,6 +62,11 @@ class Unit:
     partner: Line | None = None
     ref: tuple[float, ...] = ()
     partner_ref: float = 0.0
+    ranked: tuple[Comparison, ...] = ()
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        return self.ranked or (Comparison(0, 1, self.p, self.margin),)
 
     @property
     def longest(self) -> int:
@@ -55,62 +86,116 @@ class Prepared:
     shifted: int = 0
 
 
-def read(snapshot: Path, data: str) -> list[dict[str, Any]]:
-    path = snapshot / f"{data}.parquet"
-    if not path.exists():
-        raise EngineError(f"snapshot {snapshot.name} has no {data}: label some, or choose another method")
-    return pq.read_table(path).to_pylist()
-
-
 def prepare(
-    method: str, hparams: Training, rows: list[dict[str, Any]], tokenizer: Any, stop: Stops, *, limit: int, out: Path
+    method: str,
+    hparams: Training,
+    rows: list[dict[str, Any]],
+    tokenizer: Any,
+    stop: Stops,
+    *,
+    limit: int,
+    out: Path,
+    vocabulary: int | None = None,
+    cache: TokenCache | None = None,
 ) -> Prepared:
-    """Units of both splits. Dropped rows go to out/dropped.jsonl; too many of them is an error."""
+    """Units of both splits. Dropped rows go to out/dropped.jsonl; too many of them is an error.
+
+    limit, vocabulary   most tokens the model reads at once, and how many it knows
+    """
     if hparams.max_length > limit:
         raise EngineError(f"max_length = {hparams.max_length}: this model reads at most {limit} tokens")
-    data = METHODS[method].data
-    texts = [Row(str(r["id"]), r["form"], r["prompt"], tuple(r[name] for name in ANSWERS[data])) for r in rows]
-    encoded = encode(tokenizer, texts, stop, empty=hparams.empty)
+    rows = [_placed(row, hparams.empty) if "tiers" in row else row for row in rows]
+    texts = [Row(str(r["id"]), r["form"], r["prompt"], _answers(r, METHODS[method].data)) for r in rows]
+    encoded = _encoded(tokenizer, texts, stop, hparams.empty, cache)
     fine = [e for e in encoded if isinstance(e, Encoded)]
+    if vocabulary:
+        check_vocabulary(fine, vocabulary)
     most = hparams.max_length or fitting_length(fine, limit)
     made: dict[str, list[Unit]] = {"train": [], "test": []}
     lost: list[dict[str, Any]] = []
     cut = 0
     for facts, text, e in zip(rows, texts, encoded, strict=True):
         try:
-            unit = _unit(facts, text.id, fit(e, text, most, hparams.truncation, tokenizer, stop), hparams, data)
+            unit = _unit(facts, text.id, fit(e, text, most, hparams.truncation, tokenizer, stop), hparams, method)
             made[facts["split"]].append(unit)
             cut += unit.longest == most < e.length
         except Dropped as reason:
             lengths = [e.length] if isinstance(e, Encoded) else []
             lost.append({"id": text.id, "reason": reason.args[0], "lengths": lengths, "split": facts["split"]})
     (out / "dropped.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lost))
-    dropped = Counter(line["reason"] for line in lost)
     faults = Counter(line["reason"] for line in lost if line["split"] == "train" and line["reason"] != "tie")
-    _enough(len(made["train"]), faults, hparams)
+    _enough(made["train"], faults, hparams, method)
     scale = margin_scale(hparams, made["train"])
     made = {split: _weighed(units, scale) for split, units in made.items()}
     if method == "kto":
         made = {split: _partnered(units, hparams, most, needed=split == "train") for split, units in made.items()}
     kept = {u.id for u in made["test"] or made["train"]}
     prompts = [t for t in texts if t.id in kept]
+    dropped = Counter(line["reason"] for line in lost)
     return Prepared(made["train"], made["test"], prompts, most, dropped, cut, sum(e.shifted for e in fine))
 
 
-def _unit(facts: dict[str, Any], id: str, encoded: Encoded, hparams: Training, data: str) -> Unit:
+def _placed(row: dict[str, Any], empty: str) -> dict[str, Any]:
+    """A ranking with its answers best first; those that nobody placed, and blank ones to be dropped, are left out."""
+    found = [(place, row["candidates"][i]) for place, tier in enumerate(row["tiers"]) for i in tier]
+    found = [(place, answer) for place, answer in found if not (empty == "drop" and blank(answer))]
+    return row | {"places": [place for place, _ in found], "answers": tuple(answer for _, answer in found)}
+
+
+def _answers(row: dict[str, Any], data: str) -> tuple[Any, ...]:
+    return row["answers"] if "answers" in row else tuple(row[name] for name in ANSWERS[data])
+
+
+def _encoded(
+    tokenizer: Any, texts: list[Row], stop: Stops, empty: str, cache: TokenCache | None
+) -> list[Encoded | Dropped]:
+    """Token ids of the rows, from an earlier run where there was one."""
+    if cache and (known := cache.read(len(texts))) is not None:
+        return known
+    made = encode(tokenizer, texts, stop, empty=empty)
+    if cache:
+        cache.write(made)
+    return made
+
+
+def _unit(facts: dict[str, Any], id: str, encoded: Encoded, hparams: Training, method: str) -> Unit:
+    data = METHODS[method].data
     if facts.get("tie") and getattr(hparams, "ties", "drop") == "drop":
         raise Dropped("tie")
-    if data == "pairs" and np.array_equal(*encoded.answers):
+    if data == "pairs" and "places" not in facts and np.array_equal(*encoded.answers):
         raise Dropped("identical_pair")
     whole = getattr(hparams, "loss_on", "") == "all" or getattr(hparams, "nll_scope", "") == "sequence"
+    lines = tuple(Line.of(encoded.prompt, a, whole=whole and not i) for i, a in enumerate(encoded.answers))
+    if "places" in facts:
+        ranked = _comparisons(facts, encoded, hparams)
+        return Unit(id, facts["group_id"], lines, weight=facts["weight"], ranked=ranked)
     return Unit(
         id=id,
         group=facts["group_id"],
-        lines=tuple(Line.of(encoded.prompt, a, whole=whole and not i) for i, a in enumerate(encoded.answers)),
+        lines=lines,
         p=_certainty(facts, hparams, data),
         margin=facts.get("strength") or 0.0,
         weight=facts["weight"],
     )
+
+
+def _comparisons(facts: dict[str, Any], encoded: Encoded, hparams: Training) -> tuple[Comparison, ...]:
+    """Every two answers of different tiers; of one tier too, where ties are to be pulled together."""
+    places, answers = facts["places"], facts["answers"]
+    if len(places) < 2:
+        raise Dropped("one_answer")
+    wanted = [(i, j) for i, j in combinations(range(len(places)), 2) if places[i] < places[j] or hparams.ties == "half"]
+    if not wanted:
+        raise Dropped("tie")
+    made = []
+    for i, j in wanted:
+        if np.array_equal(encoded.answers[i], encoded.answers[j]):
+            continue
+        pair = facts["pairs"].get((str(answers[i]), str(answers[j])), {}) | {"tie": places[i] == places[j]}
+        made.append(Comparison(i, j, _certainty(pair, hparams, "pairs"), pair.get("strength") or 0.0))
+    if not made:
+        raise Dropped("identical_pair")
+    return tuple(made)
 
 
 def _certainty(facts: dict[str, Any], hparams: Training, data: str) -> float:
@@ -131,8 +216,15 @@ def _certainty(facts: dict[str, Any], hparams: Training, data: str) -> float:
     return min(max(share, 0.5), CERTAIN)
 
 
-def _enough(left: int, faults: Counter[str], hparams: Training) -> None:
+def _enough(units: Sequence[Unit], faults: Counter[str], hparams: Training, method: str) -> None:
     """Refuse to train on the rest when much was unusable. Ties are labels, not faults, and do not count."""
+    left = len(units)
+    kinds = {u.p > 0.5 for u in units}
+    if method == "kto" and len(kinds) == 1 and "D08" not in hparams.allow:
+        raise EngineError(
+            f"KTO needs good and bad answers: all {left} training rows are {'good' if True in kinds else 'bad'}; "
+            "label some of the other kind, or set allow = D08"
+        )
     lost, reasons = faults.total(), ", ".join(f"{n} {reason}" for reason, n in faults.most_common())
     if "D06" in hparams.allow and left:
         return
@@ -151,16 +243,19 @@ def _enough(left: int, faults: Counter[str], hparams: Training) -> None:
 def _weighed(units: list[Unit], scale: float) -> list[Unit]:
     """Weights with mean 1, and margins in the chosen scale; a tie has none."""
     total = sum(u.weight for u in units)
-    return [
-        replace(u, weight=u.weight * len(units) / total, margin=0.0 if u.p == 0.5 else u.margin * scale) for u in units
-    ]
+
+    def scaled(x: Any, **also: Any) -> Any:
+        return replace(x, margin=0.0 if x.p == 0.5 else x.margin * scale, **also)
+
+    return [scaled(u, weight=u.weight * len(units) / total, ranked=tuple(scaled(c) for c in u.ranked)) for u in units]
 
 
 def margin_scale(hparams: Training, units: Sequence[Unit]) -> float:
     """How a strength of 1 to 3 becomes a margin; `auto` is a third of it once half of the pairs carry one."""
     choice = getattr(hparams, "margin_map", "none")
     if choice == "auto":
-        choice = "small" if sum(u.margin > 0 for u in units) >= len(units) / 2 else "none"
+        pairs = [c for u in units for c in u.comparisons]
+        choice = "small" if sum(c.margin > 0 for c in pairs) >= len(pairs) / 2 else "none"
     return MARGINS[choice]
 
 

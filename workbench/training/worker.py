@@ -7,6 +7,7 @@ import argparse
 import errno
 import shutil
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from filelock import FileLock, Timeout
 from workbench.errors import WorkbenchError
 from workbench.jobs.folder import Reporter, append_line, read_json
 from workbench.training import checkpoint
+from workbench.training.cache import TokenCache
 from workbench.training.data import Stops, stops, with_template
 from workbench.training.export import save_trained
 from workbench.training.hparams import RunConfig, make
@@ -24,9 +26,10 @@ from workbench.training.methods import METHODS, Training
 from workbench.training.model import length_limit, load
 from workbench.training.objectives import objective
 from workbench.training.policy import Policy
-from workbench.training.reference import with_reference
+from workbench.training.reference import reference_cache, with_reference
 from workbench.training.samples import chosen_prompts, sample
-from workbench.training.units import Prepared, prepare, read
+from workbench.training.snapshot import files, read
+from workbench.training.units import Prepared, prepare
 
 LOCK_SECONDS = 10
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the quota of the user, the limit of the process
@@ -37,8 +40,9 @@ def run(folder: Path, reporter: Reporter, *, resume: bool) -> tuple[str, str | N
     config = RunConfig.model_validate(read_json(folder / "config.json"))
     hparams: Training = make(METHODS[config.method].hparams, config.hparams)
     policy = load(Path(config.model_path), "reward" if config.method == "rm" else "causal", hparams)
-    data, stop = _data(config, hparams, policy, folder)
-    loop = _loop(config, hparams, policy, data, reporter)
+    cache = folder.parent.parent / "cache"
+    data, stop = _data(config, hparams, policy, folder, cache / "tokens")
+    loop = _loop(config, hparams, policy, data, reporter, cache / "reference")
     if not (resume and _continued(loop, folder)):
         _start_over(folder)
     reporter.status("running", step=loop.step, steps=loop.plan.steps)
@@ -52,13 +56,24 @@ def run(folder: Path, reporter: Reporter, *, resume: bool) -> tuple[str, str | N
     return "done", None
 
 
-def _data(config: RunConfig, hparams: Training, policy: Policy, folder: Path) -> tuple[Prepared, Stops]:
-    rows = read(Path(config.snapshot_path), METHODS[config.method].data)
+def _data(config: RunConfig, hparams: Training, policy: Policy, folder: Path, cache: Path) -> tuple[Prepared, Stops]:
+    snapshot = Path(config.snapshot_path)
+    rows = read(snapshot, config.method)
     if any(row["form"] == "chat" for row in rows) and with_template(policy.tokenizer):
         print("the tokenizer has no chat template: turns are written as `role: text`", flush=True)
     generation = getattr(policy.plain(), "generation_config", None)
     stop = stops(policy.tokenizer, getattr(generation, "eos_token_id", None))
-    data = prepare(config.method, hparams, rows, policy.tokenizer, stop, limit=length_limit(policy), out=folder)
+    data = prepare(
+        config.method,
+        hparams,
+        rows,
+        policy.tokenizer,
+        stop,
+        limit=length_limit(policy),
+        out=folder,
+        vocabulary=policy.plain().get_input_embeddings().weight.shape[0],
+        cache=TokenCache.of(cache, files(snapshot, config.method), policy.tokenizer, stop, hparams.empty),
+    )
     print(
         f"{len(data.train)} units to train on, {len(data.test)} to test, at most {data.max_length} tokens; "
         f"dropped {dict(data.dropped)}, cut {data.cut}, shifted boundaries {data.shifted}",
@@ -67,11 +82,14 @@ def _data(config: RunConfig, hparams: Training, policy: Policy, folder: Path) ->
     return data, stop
 
 
-def _loop(config: RunConfig, hparams: Training, policy: Policy, data: Prepared, reporter: Reporter) -> Loop:
+def _loop(
+    config: RunConfig, hparams: Training, policy: Policy, data: Prepared, reporter: Reporter, cache: Path
+) -> Loop:
     """The loop, with the reference measured while the policy still is the start model."""
     if METHODS[config.method].reference:
-        train, test = with_reference(policy, data.train), with_reference(policy, data.test)
-        data = Prepared(train, test, data.prompts, data.max_length)
+        known = reference_cache(cache, Path(config.model_path), policy)
+        units = with_reference(policy, [*data.train, *data.test], known)
+        data = replace(data, train=units[: len(data.train)], test=units[len(data.train) :])
     return Loop(objective(config.method, hparams, policy, data.train), data, hparams, reporter)
 
 

@@ -16,6 +16,7 @@ FLOORS = {
     "workbench.settings": 0,
     "workbench.training.hparams": 1,
     "workbench.training.methods": 1,
+    "workbench.training.budget": 1,
     "workbench.training.logps": 1,
     "workbench.training.losses": 1,
     "workbench.evaluation.ratings": 1,
@@ -110,7 +111,7 @@ def test_rooms_keep_their_libraries(path: Path) -> None:
         assert not libraries_of(path, top_level=True) & HEAVY
 
 
-@pytest.mark.parametrize("name", ["hparams", "methods"])
+@pytest.mark.parametrize("name", ["budget", "hparams", "methods"])
 def test_the_server_reads_the_registry_without_torch(name: str) -> None:
     assert not libraries_of(PACKAGE / "training" / f"{name}.py") & HEAVY
 

@@ -28,6 +28,7 @@ FLOORS = {
     "workbench.training.team": 3,
     "workbench.training.attention": 3,
     "workbench.training.rows": 3,
+    "workbench.training.room": 4,
     "workbench.training.policy": 3,
     "workbench.training.selftest": 3,
     "workbench.training.model": 3,

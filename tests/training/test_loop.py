@@ -8,6 +8,7 @@ import torch
 
 from workbench.errors import EngineError
 from workbench.jobs.folder import Reporter, write_json
+from workbench.training.budget import RowPlan
 from workbench.training.data import stops
 from workbench.training.hparams import make
 from workbench.training.loop import Diverged, Loop, crosses
@@ -144,7 +145,8 @@ def test_a_number_that_is_not_finite_ends_the_run_before_the_step(looped):
 @pytest.mark.parametrize("fails_at", [1, 2, 3])
 def test_out_of_memory_restarts_the_step_with_the_same_result(looped, fails_at):
     calm, shaken = looped("dpo", folder="calm"), looped("dpo", folder="shaken")
-    calm.policy.budget = shaken.policy.budget = 60
+    for loop in (calm, shaken):
+        loop.room.use(RowPlan(60))
     part, calls = shaken.objective.part, []
 
     def failing(units, step):
@@ -157,7 +159,7 @@ def test_out_of_memory_restarts_the_step_with_the_same_result(looped, fails_at):
     shaken.objective.part = failing
     calm.advance()
     shaken.advance()
-    assert shaken.policy.budget == 30
+    assert shaken.room.plan == RowPlan(30)
     for a, b in zip(calm.parameters, shaken.parameters, strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
     assert shaken.means.take()["loss"] == pytest.approx(calm.means.take()["loss"], abs=1e-6)

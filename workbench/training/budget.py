@@ -13,7 +13,8 @@ Tuning = Literal["full", "lora", "qlora"]
 Group = tuple[int, Sequence[int]]  # tokens of a prompt, tokens of each of its completions
 
 CPU_SHARE, GPU_SHARE = 0.6, 0.9  # of free memory; what exceeds it on a CPU ends the process, on a GPU only the row
-GPU_CEILING, GPU_LEAST = 32_768, 8_192  # tokens of a row beyond which nothing is won, and below which a GPU idles
+CPU_CEILING, GPU_CEILING = 1_024, 32_768  # tokens of a row beyond which only memory is spent, no time won
+GPU_LEAST = 8_192  # tokens of a row below which a GPU idles
 NO_GRAD = 4  # without gradient a row may be so many times longer
 FINE = (0.85, 1.1)  # measured over computed: within this nothing is planned anew
 CPU_TILE, GPU_TILE, CPU_KEPT = 128, 2**27, 256 << 20  # of the log-probs' head: tokens, logits, bytes
@@ -259,7 +260,7 @@ def plan_rows(
 
     Raises EngineError with the tokens that would fit when not even one group fits.
     """
-    ceiling = max(longest, min(step_tokens, GPU_CEILING) if on_gpu else step_tokens)
+    ceiling = max(longest, min(step_tokens, GPU_CEILING if on_gpu else CPU_CEILING))
     wanted = max(longest, min(GPU_LEAST, ceiling)) if on_gpu else longest
 
     def fitting(checkpointed: int) -> int:

@@ -97,18 +97,24 @@ def newest(root: Path) -> Path | None:
 
 def restore(path: Path, model: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
     """Put weights and optimiser back as they were; returns the state."""
-    weights, moments = load_file(path / "weights.safetensors"), load_file(path / "optimizer.safetensors")
-    parameters = trained(model)
-    if weights.keys() != parameters.keys():
-        raise EngineError(f"checkpoint {path.name} belongs to another model or tuning")
-    for name, parameter in parameters.items():
-        with torch.no_grad():
-            parameter.copy_(spread(weights[name], parameter))
+    put(path, model)
+    moments = load_file(path / "optimizer.safetensors")
+    for name, parameter in trained(model).items():
         of_name = {k.rpartition("|")[2]: v for k, v in moments.items() if k.startswith(f"{name}|")}
         optimizer.state[parameter] = {
             k: spread(v, parameter) if v.ndim else v.to(parameter.device) for k, v in of_name.items()
         }
     return read_json(path / "state.json")
+
+
+@torch.no_grad()
+def put(path: Path, model: nn.Module) -> None:
+    """Only the weights of a checkpoint."""
+    weights, parameters = load_file(path / "weights.safetensors"), trained(model)
+    if weights.keys() != parameters.keys():
+        raise EngineError(f"checkpoint {path.name} belongs to another model or tuning")
+    for name, parameter in parameters.items():
+        parameter.copy_(spread(weights[name], parameter))
 
 
 def _moments(model: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ import math
 import resource
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ import torch
 from workbench.errors import EngineError
 from workbench.jobs.folder import Reporter
 from workbench.training import checkpoint
+from workbench.training.budget import RowPlan
 from workbench.training.methods import Training
 from workbench.training.objectives import Means, Objective
+from workbench.training.room import Peak, Room, peak_flops
 from workbench.training.schedule import Plan, adamw, rate
 from workbench.training.units import Prepared, Unit, order
 
@@ -35,8 +38,11 @@ class Diverged(Exception):
 class Loop:
     """One run from its first step, or from a checkpoint, to its last."""
 
-    def __init__(self, objective: Objective, data: Prepared, hparams: Training, reporter: Reporter) -> None:
+    def __init__(
+        self, objective: Objective, data: Prepared, hparams: Training, reporter: Reporter, room: Room | None = None
+    ) -> None:
         self.objective, self.data, self.hparams, self.reporter = objective, data, hparams, reporter
+        self.room = room or Room(objective.policy, data, hparams)
         self.policy, self.team, self.folder = objective.policy, objective.team, reporter.folder
         self.test = [data.test[i] for i in order(data.test, hparams.seed, 0)[:MOST_TEST_UNITS]]
         thumbs = objective.method.data == "thumbs"
@@ -47,7 +53,7 @@ class Loop:
         objective.forward, self.optimizer = self.team.prepare(self.policy, optimizer)
         self.parameters = list(checkpoint.trained(self.policy.model).values())
         self.step = self.tokens = self.rows = 0
-        self.lr = 0.0
+        self.lr = self.flops = 0.0
         self.best: tuple[float, int] | None = None
         self.worse = 0  # evaluations since the best one
         self.means, self.last = Means(), {}
@@ -58,7 +64,7 @@ class Loop:
         state = checkpoint.restore(path, self.policy.model, self.optimizer)
         self.step, self.tokens, self.last = state["step"], state["tokens"], state["last"]
         self.best, self.worse = tuple(state["best"]) if state["best"] else None, state["worse"]
-        self.policy.budget = state["budget"]
+        self.room.use(RowPlan(**state["rows"]))
         self.began = self.step
         if self.team.first:
             with (self.folder / "metrics.jsonl").open("r+b") as lines:
@@ -83,13 +89,14 @@ class Loop:
             if self.hparams.early_stopping and self.worse >= self.hparams.early_stopping:
                 break
         if self.hparams.early_stopping and self.best:
-            self.go_back(self.best[1])
+            checkpoint.put(self.result(), self.policy.model)
         return None
 
-    def go_back(self, step: int) -> None:
-        """Take the weights of the best evaluation for the result of the run."""
-        checkpoint.restore(checkpoint.at(self.folder / "checkpoints", step), self.policy.model, self.optimizer)
-        print(f"evaluation was best at step {step}: the model is the one of that step", flush=True)
+    def result(self) -> Path:
+        """The checkpoint that holds what the run is for: the best, where one stops early, else the last."""
+        step = self.best[1] if self.hparams.early_stopping and self.best else self.step
+        print(f"the model is the one of step {step}", flush=True)
+        return checkpoint.at(self.folder / "checkpoints", step)
 
     def advance(self) -> None:
         """One optimiser step; it is not taken when loss or gradient are not finite."""
@@ -108,6 +115,7 @@ class Loop:
         self.optimizer.zero_grad()
         self.step += 1
         self.tokens += sum(len(line) for u in units for line in u.lines)
+        self.flops += self.room.flops(units) / self.team.size if self.room.on_gpu else 0.0
         self.rows += len(units)
         for figures in metrics:
             self.means.add(figures)
@@ -118,18 +126,21 @@ class Loop:
         self.clock += time.monotonic() - began
 
     def gradients_that_fit(self, units: list[Unit]) -> tuple[torch.Tensor, list[dict[str, Any]]]:
-        """`gradients`; too little memory halves the rows and starts the step again, with the same result."""
+        """`gradients`; too little memory makes rows shorter and starts the step again, with the same result."""
         for attempt in range(MEMORY_TRIES + 1):
             self.policy.padding = self.policy.computed = 0
+            peak = Peak(self.policy.device) if self.step == 0 else None
             try:
-                return self.gradients(units)
+                made = self.gradients(units)
+                if peak and not attempt:
+                    self.room.measured(peak.taken(), self.parameters, self.objective.parts(units))
+                return made
             except torch.OutOfMemoryError:
                 if attempt == MEMORY_TRIES:
                     raise
             self.optimizer.zero_grad()
             torch.cuda.empty_cache()
-            self.policy.budget //= 2
-            print(f"step {self.step + 1}: out of memory, now {self.policy.budget} tokens at a time", flush=True)
+            print(f"step {self.step + 1}: out of memory, now {self.room.less()}", flush=True)
         raise AssertionError("the last try returns or raises")
 
     def gradients(self, units: list[Unit]) -> tuple[torch.Tensor, list[dict[str, Any]]]:
@@ -201,7 +212,9 @@ class Loop:
             line |= self.means.take() | {"learning_rate": self.lr, "num_tokens": self.tokens}
             tokens = self.tokens - self.last.get("num_tokens", 0)
             line |= {"examples_per_second": self.rows / self.clock, "tokens_per_second": tokens / self.clock}
-            self.clock, self.rows = 0.0, 0
+            if self.flops:
+                line["mfu"] = self.flops / self.clock / peak_flops(self.policy.device)
+            self.clock, self.rows, self.flops = 0.0, 0, 0.0
         line |= {"peak_memory_mb": peak_memory(self.policy.device)} | evaluated
         line = {name: shown(value) for name, value in line.items()}
         fresh = self.step - self.began
@@ -223,7 +236,7 @@ class Loop:
             "last": self.last,
             "best": self.best,
             "worse": self.worse,
-            "budget": self.policy.budget,
+            "rows": asdict(self.room.plan),
             "metrics_bytes": (self.folder / "metrics.jsonl").stat().st_size,
         }
         root, tensors = self.folder / "checkpoints", checkpoint.tensors(self.policy.model, self.optimizer)

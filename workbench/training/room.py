@@ -3,16 +3,20 @@
 The arithmetic is in `budget`; leaves out the steps (`loop`).
 """
 
+import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from workbench.training.budget import Group, RowPlan, corrected, plan_rows, room_of, shape_of, state_bytes, step_flops
 from workbench.training.methods import Training
 from workbench.training.policy import Policy
 from workbench.training.units import Prepared, Unit
 
+NOISE = 64 << 20  # bytes: below this the allocator's own habits are larger than what a row takes
 STATUS = Path("/proc/self/status")
 PEAK_AT = Path("/proc/self/clear_refs")
 
@@ -44,10 +48,14 @@ class Room:
             self.policy.recompute(plan.checkpointed)
         self.policy.budget, self.plan = plan.tokens, plan
 
-    def measured(self, taken: int, tokens: int) -> None:
-        """After the first step: its fullest row of `tokens` took `taken` bytes. Planned anew where the formula erred."""
-        better = corrected(self.plan, self.shape, taken, tokens, **self.facts)
-        print(f"rows of {self.plan.tokens} tokens: {taken >> 20} MB for {tokens}, now {better}", flush=True)
+    def measured(self, taken: int, trained: Sequence[Tensor], rows: Sequence[Sequence[Unit]]) -> None:
+        """After the gradients of the first step took so many bytes: plans anew where the formula erred."""
+        taken -= sum(p.numel() * p.element_size() for p in trained)
+        if taken < NOISE:
+            return
+        fullest = max(map(tokens_of, rows))
+        better = corrected(self.plan, self.shape, taken, fullest, **self.facts)
+        print(f"{taken >> 20} MB for a row of {fullest} tokens; rows hold at most {better.tokens}", flush=True)
         self.use(better)
 
     def less(self) -> str:
@@ -84,6 +92,18 @@ def free_memory(device: torch.device) -> int:
         return torch.cuda.mem_get_info(device)[0]
     lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     return int(lines["MemAvailable"].split()[0]) << 10
+
+
+@cache
+def peak_flops(device: torch.device, size: int = 8192) -> float:
+    """FLOPs per second of the card, from a product of two bf16 matrices: what MFU is a share of."""
+    a = torch.randn(size, size, device=device, dtype=torch.bfloat16)
+    for _ in range(3):
+        torch.cuda.synchronize(device)
+        began = time.perf_counter()
+        a @ a
+        torch.cuda.synchronize(device)
+    return 2 * size**3 / (time.perf_counter() - began)
 
 
 class Peak:

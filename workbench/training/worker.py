@@ -7,6 +7,7 @@ import argparse
 import errno
 import shutil
 import traceback
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,33 +28,50 @@ from workbench.training.model import length_limit, load
 from workbench.training.objectives import objective
 from workbench.training.policy import Policy
 from workbench.training.reference import reference_cache, with_reference
+from workbench.training.room import Room
 from workbench.training.samples import chosen_prompts, sample
 from workbench.training.snapshot import files, read
+from workbench.training.team import Team
 from workbench.training.units import Prepared, prepare
 
 LOCK_SECONDS = 10
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the quota of the user, the limit of the process
 
 
-def run(folder: Path, reporter: Reporter, *, resume: bool) -> tuple[str, str | None]:
+def run(folder: Path, reporter: Reporter, team: Team, *, resume: bool) -> tuple[str, str | None]:
     """Train the run of `folder`; its end state and a sentence about it."""
     config = RunConfig.model_validate(read_json(folder / "config.json"))
     hparams: Training = make(METHODS[config.method].hparams, config.hparams)
-    policy = load(Path(config.model_path), "reward" if config.method == "rm" else "causal", hparams)
+    policy = start_model(config, hparams)
+    reporter.status(engine=policy.layout_name, engine_reason=policy.why_padded)
     cache = folder.parent.parent / "cache"
     data, stop = _data(config, hparams, policy, folder, cache / "tokens")
-    loop = _loop(config, hparams, policy, data, reporter, cache / "reference")
-    if not (resume and _continued(loop, folder)):
+    loop = _loop(config, hparams, policy, data, reporter, cache / "reference", team)
+    if not (resume and _continued(loop, folder)) and team.first:
         _start_over(folder)
     reporter.status("running", step=loop.step, steps=loop.plan.steps)
-    prompts = chosen_prompts(data.prompts) if policy.kind == "causal" else []
+    alone = team.size == 1  # a model that is spread over processes does not write
+    prompts = chosen_prompts(data.prompts) if policy.kind == "causal" and alone else []
     if loop.step == 0:
         _write_samples(folder, policy, prompts, stop, 0, config.seed)
     if wish := loop.run():
         return "stopped", "stopped; resume goes on from here" if wish == "save_and_stop" else "stopped"
     _write_samples(folder, policy, prompts, stop, loop.step, config.seed)
-    save_trained(policy, config, stop, folder / "out", loop.last)
+    if team.first:
+        result = policy if alone else _of_checkpoint(config, hparams, loop)
+        save_trained(result, config, stop, folder / "out", loop.last)
     return "done", None
+
+
+def start_model(config: RunConfig, hparams: Training) -> Policy:
+    return load(Path(config.model_path), "reward" if config.method == "rm" else "causal", hparams)
+
+
+def _of_checkpoint(config: RunConfig, hparams: Training, loop: Loop) -> Policy:
+    """The trained model in one piece, from the checkpoint that a team has written last."""
+    policy = start_model(config, hparams)
+    checkpoint.put(loop.result(), policy.model)
+    return policy
 
 
 def _data(config: RunConfig, hparams: Training, policy: Policy, folder: Path, cache: Path) -> tuple[Prepared, Stops]:
@@ -83,14 +101,21 @@ def _data(config: RunConfig, hparams: Training, policy: Policy, folder: Path, ca
 
 
 def _loop(
-    config: RunConfig, hparams: Training, policy: Policy, data: Prepared, reporter: Reporter, cache: Path
+    config: RunConfig,
+    hparams: Training,
+    policy: Policy,
+    data: Prepared,
+    reporter: Reporter,
+    cache: Path,
+    team: Team,
 ) -> Loop:
-    """The loop, with the reference measured while the policy still is the start model."""
+    """The loop, with rows planned and the reference measured while the policy still is the start model."""
+    room = Room(policy, data, hparams)
     if METHODS[config.method].reference:
         known = reference_cache(cache, Path(config.model_path), policy)
-        units = with_reference(policy, [*data.train, *data.test], known)
+        units = with_reference(policy, [*data.train, *data.test], known, team)
         data = replace(data, train=units[: len(data.train)], test=units[len(data.train) :])
-    return Loop(objective(config.method, hparams, policy, data.train), data, hparams, reporter)
+    return Loop(objective(config.method, hparams, policy, data.train, team), data, hparams, reporter, room)
 
 
 def _continued(loop: Loop, folder: Path) -> bool:
@@ -131,24 +156,41 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--resume", action="store_true")
-    arguments = parser.parse_args()
+    arguments, team = parser.parse_args(), Team()
     try:
-        with FileLock(arguments.run / "run.lock", timeout=LOCK_SECONDS):
-            attempt(arguments.run, resume=arguments.resume)
+        with FileLock(arguments.run / "run.lock", timeout=LOCK_SECONDS) if team.first else nullcontext():
+            attempt(arguments.run, team, resume=arguments.resume)
     except Timeout:
         raise SystemExit(f"{arguments.run} is in use by another process") from None
+    finally:
+        team.close()
 
 
-def attempt(folder: Path, *, resume: bool) -> None:
+def attempt(folder: Path, team: Team | None = None, *, resume: bool) -> None:
     """One attempt from start to end state; whatever happens, status.json says so."""
-    reporter = Reporter(folder)
+    team = team or Team()
+    reporter = Reporter(folder) if team.first else Silent(folder)
     reporter.status("starting", message=None)
     try:
-        state, message = run(folder, reporter, resume=resume)
+        state, message = run(folder, reporter, team, resume=resume)
     except Exception as error:
+        if not team.first:
+            raise
         traceback.print_exc()
         state, message = ended(error)
     reporter.status(state, message=message, eta_s=None)
+    if team.size > 1 and state not in ("done", "stopped"):
+        raise SystemExit(1)  # so that the launcher ends the others
+
+
+class Silent(Reporter):
+    """For the others of a team: the first one writes."""
+
+    def status(self, state: str | None = None, **fields: Any) -> None:
+        pass
+
+    def metric(self, line: dict[str, Any], **fields: Any) -> None:
+        pass
 
 
 if __name__ == "__main__":

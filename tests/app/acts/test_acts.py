@@ -69,11 +69,12 @@ def test_many_broken_lines_ask_for_consent(house: House, project: int, tmp_path:
     assert do(house, "import_confirm", project=project, number=number, accept_rejects=True)["items"] == 40
 
 
-def test_a_discarded_import_is_gone(house: House, project: int, tmp_path: Path) -> None:
-    number = do(house, "import_file", project=project, path=pairs(tmp_path / "a.jsonl", 3))["import"]
-    do(house, "import_discard", project=project, number=number)
-    with pytest.raises(NotFound, match=f"no parsed import {number}"):
-        do(house, "import_confirm", project=project, number=number)
+def test_discarded_imports_are_gone(house: House, project: int, tmp_path: Path) -> None:
+    for _ in range(2):
+        number = do(house, "import_file", project=project, path=pairs(tmp_path / "a.jsonl", 3))["import"]
+        do(house, "import_discard", project=project, number=number)
+        with pytest.raises(NotFound, match=f"no parsed import {number}"):
+            do(house, "import_confirm", project=project, number=number)
 
 
 def test_a_stored_import_cannot_be_discarded_through_another_project(

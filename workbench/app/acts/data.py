@@ -71,9 +71,7 @@ def import_discard(house: House, actor: str, *, project: int | str, number: int)
     """Put a parsed import into the bin. Never one that is being stored, or was: the database is rebuilt from it."""
     found = house.project(project)
     with house.store.bulk:
-        folder = _parsed(house, found.id, number)
-        (house.home / "trash").mkdir(exist_ok=True)
-        folder.rename(house.home / "trash" / f"import-{number:06d}")
+        imports.discard(house.store, _parsed(house, found.id, number))
     return {"discarded": number}
 
 

@@ -185,7 +185,7 @@ def test_a_changed_mind_is_another_snapshot(store, project, freeze, pair, vote) 
     assert (text(row["chosen"]), row["source"], row["n_votes"], row["n_agree"]) == (texts[0], "adjudication", 1, 0)
     assert len({s.hash for s in snapshots.all(store, project.id)}) == 4
     assert freeze(eval_share=0.2).hash != three.hash
-    assert snapshots.get(store, one.hash) == one
+    assert snapshots.get(store, project.id, one.hash) == one
 
 
 def test_adding_data_never_moves_a_test_group(store, freeze, asked, vote) -> None:
@@ -244,7 +244,7 @@ def test_compare_votes_count_only_for_typed_prompts(store, freeze, pair, vote) -
     assert freeze(purposes=["label"]).rows["pairs"] == 0
 
 
-def test_a_damaged_snapshot_is_refused_and_replaced(store, freeze, pair, vote, home) -> None:
+def test_a_damaged_snapshot_is_refused_and_replaced(store, project, freeze, pair, vote, home) -> None:
     number, _ = pair()
     store.append(vote(number, **said(0)))
     made = freeze()
@@ -252,13 +252,13 @@ def test_a_damaged_snapshot_is_refused_and_replaced(store, freeze, pair, vote, h
     good = path.read_bytes()
     path.write_bytes(good[:-1] + b"?")
     with pytest.raises(StoreDamaged, match=r"pairs.parquet is missing or changed"):
-        snapshots.get(store, made.hash)
+        snapshots.get(store, project.id, made.hash)
     assert freeze().hash == made.hash
     assert path.read_bytes() == good
-    assert snapshots.get(store, made.manifest["hash"]).hash == made.hash
+    assert snapshots.get(store, project.id, made.manifest["hash"]).hash == made.hash
     assert len(list((home / "quarantine").iterdir())) == 1
-    with pytest.raises(NotFound):
-        snapshots.get(store, "0" * 12)
+    with pytest.raises(NotFound, match=f"it has: .*{made.hash}"):
+        snapshots.get(store, project.id, "0" * 12)
     with pytest.raises(UsageError, match="no colour"):
         freeze(colour="red")
 
@@ -275,11 +275,13 @@ def test_a_killed_freeze_leaves_no_half_snapshot(store, project, pair, vote, hom
         assert [path.suffix for path in (home / "snapshots").iterdir()] == [".part"]
         assert snapshots.all(again, 1) == []
         made = snapshots.freeze(again, "lead", 1)
-        assert snapshots.get(again, made.hash) == made
+        assert snapshots.get(again, 1, made.hash) == made
         assert [path.name for path in (home / "snapshots").iterdir()] == [made.hash]
 
 
 def test_two_projects_may_share_a_snapshot(store, freeze, project) -> None:
     second = projects.create(store, "lead", "Second")
+    with pytest.raises(NotFound, match="it has: none yet"):
+        snapshots.get(store, second.id, freeze().hash)
     assert snapshots.freeze(store, "lead", second.id).hash == freeze().hash
     assert [len(snapshots.all(store, p)) for p in (project.id, second.id)] == [1, 1]

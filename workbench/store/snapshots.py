@@ -79,11 +79,12 @@ def all(store: Store, project: int) -> list[Snapshot]:
     return [at(store, payload) for payload in store.latest("snapshots", "project = ?", project)]
 
 
-def get(store: Store, hash: str) -> Snapshot:
-    """A snapshot whose files are what its manifest says; `StoreDamaged` names the file that is not."""
-    found = store.latest("snapshots", "hash = ?", hash[:NAME])
+def get(store: Store, project: int, hash: str) -> Snapshot:
+    """A project's snapshot whose files are what its manifest says; `StoreDamaged` names the file that is not."""
+    found = store.latest("snapshots", "hash = ? AND project = ?", hash[:NAME], project)
     if not found:
-        raise NotFound(f"no snapshot {hash}")
+        own = ", ".join(snapshot.hash for snapshot in all(store, project)) or "none yet"
+        raise NotFound(f"no snapshot {hash} of this project; it has: {own}")
     snapshot = at(store, found[0])
     if wrong := faults(snapshot.folder):
         raise StoreDamaged(f"snapshot {snapshot.hash}: {wrong}; freeze the same labels again to replace it")

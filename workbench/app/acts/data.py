@@ -160,7 +160,7 @@ def export_dataset(
 ) -> dict[str, Any]:
     """A Hub folder of one snapshot (a new one unless named), and its upload when `push` names a repository."""
     found = house.project(project)
-    made = frozen.get(house.store, snapshot or globals()["snapshot"](house, actor, project=found.id)["hash"])
+    made = frozen.get(house.store, found.id, snapshot or globals()["snapshot"](house, actor, project=found.id)["hash"])
     folder = out or house.home / "exports" / f"dataset-{made.hash}"
     rows = hub.export_dataset(made.folder, folder, title=found.name, license=license)
     url = push_folder(house, folder, push, kind="dataset", public=public, tag=f"snapshot-{made.hash}") if push else None

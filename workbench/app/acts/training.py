@@ -58,7 +58,7 @@ def train(
     """Freeze a snapshot, write the run's folder, queue its child. Returns the run's number."""
     found, entry, base = house.project(project), _method(method), _startable(models.get(house.home, model))
     _check_space(house, base)
-    made = frozen.get(house.store, snapshot_hash or snapshot(house, actor, project=found.id)["hash"])
+    made = frozen.get(house.store, found.id, snapshot_hash or snapshot(house, actor, project=found.id)["hash"])
     units = made.rows.get(entry.data, 0)
     tuning = hparams.get("tuning")
     values = preset(method, tuning=tuning, parameters=base.parameters, units=units) | hparams

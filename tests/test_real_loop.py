@@ -10,9 +10,8 @@ from datasets import load_dataset
 from workbench.app.actions import ACTIONS
 from workbench.app.house import House
 from workbench.jobs.folder import END_STATES
-from workbench.settings import DEMO, Settings
+from workbench.settings import Settings
 
-pytestmark = pytest.mark.skipif(not (DEMO / "model").is_dir(), reason="the demo model is not in this checkout")
 STEPS = 3
 
 

@@ -6,18 +6,14 @@ from typing import Any
 
 import pytest
 
-from workbench.settings import DEMO
-
 pytestmark = pytest.mark.browser
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
 expect.set_options(timeout=20_000)
 
 LOOKS = [("en-US", "light", 1280), ("zh-CN", "dark", 390)]
-demo = pytest.mark.skipif(not (DEMO / "prompts.jsonl").exists(), reason="the demo data is not in this checkout")
 
 
-@demo
 def test_one_click_from_an_empty_home_to_labelling(
     home: Path, start_server: Callable[..., Any], new_context: Callable[..., Any], open_page: Any, shot: Any
 ) -> None:

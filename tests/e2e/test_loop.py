@@ -6,12 +6,7 @@ from typing import Any
 
 import pytest
 
-from workbench.settings import DEMO
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not (DEMO / "model").is_dir(), reason="the demo model is not in this checkout"),
-]
+pytestmark = pytest.mark.browser
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
 LABELS = 10

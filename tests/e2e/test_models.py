@@ -10,10 +10,7 @@ import pytest
 from workbench.jobs.folder import write_json
 from workbench.settings import DEMO
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not (DEMO / "model").is_dir(), reason="the demo model is not in this checkout"),
-]
+pytestmark = pytest.mark.browser
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
 expect.set_options(timeout=20_000)

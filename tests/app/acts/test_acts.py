@@ -10,10 +10,8 @@ import pytest
 from workbench.app.actions import ACTIONS
 from workbench.app.house import House
 from workbench.errors import InputError, ModelError, NotAllowed, NotFound, UsageError
-from workbench.settings import DEMO, Settings
+from workbench.settings import Settings
 from workbench.store import imports
-
-needs_demo = pytest.mark.skipif(not (DEMO / "model").is_dir(), reason="the demo model is not in this checkout")
 
 
 @pytest.fixture
@@ -98,7 +96,6 @@ def test_the_same_labels_are_the_same_snapshot(house: House, project: int, tmp_p
     assert (first["new"], second["new"], second["hash"]) == (True, False, first["hash"])
 
 
-@needs_demo
 def test_training_says_how_many_labels_are_missing(house: House, project: int) -> None:
     with pytest.raises(UsageError, match="label at least 10 more"):
         do(house, "train", project=project, method="dpo", model="demo-tiny")
@@ -107,7 +104,6 @@ def test_training_says_how_many_labels_are_missing(house: House, project: int) -
     assert house.runs.numbers() == []
 
 
-@needs_demo
 @pytest.mark.parametrize(
     ("values", "said"),
     [
@@ -142,7 +138,6 @@ def test_a_pickled_model_is_refused_before_anything_is_copied(house: House, tmp_
     assert not (house.home / "models" / "pickled").exists()
 
 
-@needs_demo
 def test_the_demo_is_made_once(house: House) -> None:
     first = do(house, "demo_create")
     assert first["items"] > 500

@@ -85,6 +85,7 @@ def test_messages_come_back_from_json_as_they_were(messages):
         ("thumb", {"label": "true"}, "label"),
         ("undo", {"of": "not a uid"}, "of"),
         ("applause", {}, "applause"),
+        ("rank", {"tiers": [[0], [1]]}, "unknown kind"),  # comes with imports, never from a browser
     ],
 )
 def test_a_payload_that_cannot_be_is_named(kind, payload, said):

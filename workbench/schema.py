@@ -124,17 +124,6 @@ class ThumbPayload(Payload):
     label: StrictBool
 
 
-class RankPayload(Payload):
-    tiers: list[list[StrictInt]] = Field(min_length=1)
-
-
-class RatingPayload(Payload):
-    candidate: StrictInt = Field(0, ge=0)
-    score: float
-    low: float
-    high: float
-
-
 class WhyPayload(Payload):
     why: str | None = Field(None, max_length=500)
 
@@ -146,8 +135,6 @@ class UndoPayload(Payload):
 PAYLOADS: dict[str, type[Payload]] = {
     "pair": PairPayload,
     "thumb": ThumbPayload,
-    "rank": RankPayload,
-    "rating": RatingPayload,
     "skip": WhyPayload,
     "flag": WhyPayload,
     "undo": UndoPayload,

@@ -32,7 +32,7 @@ def test_accepted_splits_into_new_and_merged(store, project, asked, batch) -> No
     items.add(store, "ann", [asked("q1", "x", "y")])
     found = [asked(q, "x", "y") for q in ("q0", "q1", "q2", "q0")]
     folder = batch(found, {0: [said(0, "w1"), said(0, "w1"), said(1, "w2")], 1: [said(1)], 3: [said(0, "w1")]})
-    stored = items.append_batch(store, "ann", folder, project.id)
+    stored = batches.append_batch(store, "ann", folder, project.id)
     assert {k: v for k, v in stored.items() if k != "sha256"} == {
         **{"id": 2, "project": 1, "file": "f.jsonl", "dialect": "d", "lines": 5, "accepted": 4, "rejected": 1},
         **{"items": 2, "merged": 2, "first_item": 2, "judgements": 3, "duplicates": 2},
@@ -46,20 +46,22 @@ def test_accepted_splits_into_new_and_merged(store, project, asked, batch) -> No
 def test_the_same_file_twice_changes_nothing(store, project, asked, batch) -> None:
     found, told = [asked("q", "x", "y"), asked("r", "x")], {0: [said(0, "w1"), said(1)]}
     first = batch(found, told)
-    assert items.append_batch(store, "ann", first, project.id) == items.append_batch(store, "ann", first, project.id)
+    assert batches.append_batch(store, "ann", first, project.id) == batches.append_batch(
+        store, "ann", first, project.id
+    )
     before = judgements.current(store, project.id)
-    again = items.append_batch(store, "ann", batch(found, told), project.id)
+    again = batches.append_batch(store, "ann", batch(found, told), project.id)
     assert [again[k] for k in ("items", "merged", "judgements", "duplicates")] == [0, 2, 0, 2]
     assert judgements.current(store, project.id) == before
     assert len(list(items.iter_ids(store, project.id))) == 2
-    empty = items.append_batch(store, "ann", batch([]), project.id)
+    empty = batches.append_batch(store, "ann", batch([]), project.id)
     assert (empty["items"], empty["accepted"]) == (0, 0)
 
 
 def test_projects_do_not_share_items(store, project, asked, batch) -> None:
     folder = batch([asked("q", "x", "y")])
-    items.append_batch(store, "ann", folder, project.id)
-    other = items.append_batch(store, "ann", batch([asked("q", "x", "y")], {0: [said(0)]}), 2)
+    batches.append_batch(store, "ann", folder, project.id)
+    other = batches.append_batch(store, "ann", batch([asked("q", "x", "y")], {0: [said(0)]}), 2)
     assert (other["items"], other["judgements"], other["first_item"]) == (1, 1, 2)
 
 
@@ -78,7 +80,7 @@ def test_a_killed_import_is_dropped_or_finished(store, home, project, asked, bat
         assert done == point.startswith(("imported", "after"))
         assert len(list(items.iter_ids(again, 1))) == len(judgements.current(again, 1)) == (17 if done else 0)
         assert len(items.many(again, range(1, 99))) == (17 if done else 0)
-        assert items.append_batch(again, "ann", folder, 1)["items"] == 17
+        assert batches.append_batch(again, "ann", folder, 1)["items"] == 17
         assert {v["item"] for v in judgements.current(again, 1)} == set(range(1, 18))
         assert fsck(again) == []
 
@@ -88,16 +90,16 @@ def test_labels_go_on_while_an_import_runs(store, project, asked, batch, vote, m
     [first] = items.add(store, "ann", [asked("first", "x", "y")])
     labelled = []
     monkeypatch.setattr(batches, "failpoint", lambda _: labelled.append(store.append(vote(first))[0]))
-    items.append_batch(store, "ann", batch([asked(f"q{n}", "x", "y") for n in range(20)]), project.id)
+    batches.append_batch(store, "ann", batch([asked(f"q{n}", "x", "y") for n in range(20)]), project.id)
     assert len(labelled) == 5
     assert fsck(store) == []
 
 
 @pytest.mark.rule("R8")
 def test_lost_items_come_back_from_their_file(home: Path, store, project, asked, batch, vote) -> None:
-    items.append_batch(store, "ann", batch([asked("q0", "x", "y")]), project.id)
+    batches.append_batch(store, "ann", batch([asked("q0", "x", "y")]), project.id)
     folder = batch([asked(f"q{n}", "x", "y") for n in range(9)], {n: [said(0, "w")] for n in range(9)})
-    items.append_batch(store, "ann", folder, project.id)
+    batches.append_batch(store, "ann", folder, project.id)
     before = items.many(store, range(1, 99)), judgements.current(store, project.id)
     with store.transaction() as cur:
         cur.execute("DELETE FROM items WHERE id > 4")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from workbench.errors import StoreDamaged
-from workbench.store import accounts, imports, items, judgements, projects
+from workbench.store import accounts, batches, imports, items, judgements, projects
 from workbench.store.db import Store
 from workbench.store.fsck import fsck
 
@@ -21,7 +21,7 @@ def before(store, project, asked, batch, vote) -> list:
     """What a home with an import, labels and an account says; it is closed now."""
     accounts.put(store, "root", accounts.Account("ann", "lead"))
     told = {3: [{"annotator": "w", "kind": "pair", "payload": {"choice": 0, "strength": None}, "axis": "overall"}]}
-    items.append_batch(store, "ann", batch([asked(f"q{n}", "x", "y") for n in range(12)], told), project.id)
+    batches.append_batch(store, "ann", batch([asked(f"q{n}", "x", "y") for n in range(12)], told), project.id)
     store.append(vote(2), vote(3))
     said = content(store)
     store.close()

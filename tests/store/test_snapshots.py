@@ -117,8 +117,8 @@ def test_single_answers(store, freeze, asked, vote) -> None:
         [
             asked("a", "x"),
             asked("b", "x"),
-            asked("c", "x", origin={"dialect": "sharegpt"}),
-            asked("d", "x", origin={"dialect": "sharegpt"}),
+            asked("c", "x", origin={"dialect": "demonstrations"}),
+            asked("d", "x", origin={"dialect": "demonstrations"}),
         ],
     )
     for number, label in ((good, True), (bad, False), (refused, False)):

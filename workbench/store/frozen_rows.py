@@ -58,7 +58,6 @@ SCHEMAS = {
     ),
     "prompts": pa.schema([*COMMON, ("prompt", MESSAGES), ("twin", pa.string())]),
 }
-DEMONSTRATIONS = {"sharegpt", "alpaca", "query_response", "demonstrations"}
 FIRM = 2.0
 
 
@@ -127,7 +126,7 @@ class Frozen:
             return
         if 0 in thumbs and thumbs[0].label:
             yield "demonstrations", self.demonstration(0, "thumb")
-        elif 0 not in thumbs and self.item.origin.get("dialect") in DEMONSTRATIONS:
+        elif 0 not in thumbs and self.item.origin.get("dialect") == "demonstrations":
             yield "demonstrations", self.demonstration(0, "demonstration")
 
     def row(self, names: list[str], source: str, weight: float = 1.0, **columns: Any) -> Row:

@@ -15,8 +15,6 @@ from workbench.store.batches import append_batch
 from workbench.store.db import Store
 from workbench.store.imports import next_folder
 
-__all__ = ["Row", "add", "append_batch", "get", "iter_ids", "many"]
-
 COUNTS = "import IN (SELECT id FROM imports)"
 READ = "SELECT id, project, group_id, form, prompt, candidates, tools, lang, tags, origin, key FROM items "
 AT_ONCE = 1000

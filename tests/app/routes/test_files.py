@@ -1,7 +1,5 @@
 """Downloads by id: whose they are, and that nothing else of the disk comes out."""
 
-import io
-import zipfile
 from typing import Any
 from urllib.parse import quote
 
@@ -28,14 +26,10 @@ def test_a_file_comes_to_its_owner_only(house_app: Any, as_user: Any) -> None:
     assert as_user("lea").get(address).status_code == 404
 
 
-def test_a_folder_comes_as_a_zip(house_app: Any, as_user: Any) -> None:
+def test_a_folder_is_no_file(house_app: Any, as_user: Any) -> None:
     folder = house_app.house.home / "exports" / "dataset-1"
-    (folder / "preference").mkdir(parents=True)
-    (folder / "preference" / "train.parquet").write_bytes(b"PAR1")
-    answer = as_user("lea").get(offer(house_app.house, "lea", folder))
-    packed = zipfile.ZipFile(io.BytesIO(answer.content))
-    assert packed.read("preference/train.parquet") == b"PAR1"
-    assert not list((house_app.house.home / "tmp").glob("*.zip"))
+    folder.mkdir()
+    assert as_user("lea").get(offer(house_app.house, "lea", folder)).status_code == 404
 
 
 @pytest.mark.rule("S01")

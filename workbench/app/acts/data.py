@@ -12,7 +12,7 @@ from workbench.errors import InputError, NotFound, UsageError
 from workbench.formats import hub
 from workbench.jobs import process
 from workbench.jobs.folder import read_json, write_json
-from workbench.store import imports, items, judgements
+from workbench.store import batches, imports, items, judgements
 from workbench.store import snapshots as frozen
 
 PARSE_SECONDS = 3600
@@ -61,7 +61,7 @@ def import_confirm(
         raise InputError(report["error"])
     if report["needs"] and not (accept_rejects and report["needs"] == "--accept-rejects"):
         raise UsageError(f"{report['file']}: not stored yet; it needs {report['needs']}")
-    stored = items.append_batch(house.store, actor, folder, found.id)
+    stored = batches.append_batch(house.store, actor, folder, found.id)
     house.queue.refresh(found.id)
     return stored
 

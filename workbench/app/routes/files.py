@@ -1,13 +1,11 @@
-"""Downloads: a file or folder of the home, offered to one user under a random id."""
+"""Downloads: a file of the home, offered to one user under a random id."""
 
 import secrets
-import shutil
 from collections import OrderedDict
 from pathlib import Path
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
-from starlette.background import BackgroundTask
 
 from workbench.app.house import House
 from workbench.app.roles import Routes
@@ -33,11 +31,8 @@ def routes(house: House) -> APIRouter:
     @router.at("GET", "/api/file/{number}", "annotator")
     def file(request: Request, number: str) -> Response:
         owner, path = OFFERS.get(number, (None, None))
-        if owner != request.state.user or not path.exists():
+        if owner != request.state.user or not path.is_file():
             raise NotFound(f"no file {number}")
-        if path.is_file():
-            return FileResponse(path, filename=path.name)
-        packed = Path(shutil.make_archive(str(house.home / "tmp" / secrets.token_hex(8)), "zip", path))
-        return FileResponse(packed, filename=f"{path.name}.zip", background=BackgroundTask(packed.unlink))
+        return FileResponse(path, filename=path.name)
 
     return router

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from workbench import cli
 from workbench.app import commands, remote
 from workbench.errors import Conflict, HomeUnusable, NotFound, StoreDamaged, WorkbenchError
+from workbench.jobs.folder import read_json
 from workbench.store.db import Store
 from workbench.training.hparams import knobs
 from workbench.training.methods import METHODS
@@ -140,6 +142,18 @@ def test_training_is_followed_or_left(workbench: Workbench, pairs: Path) -> None
     model = workbench("export", "--run", "1", "--json").value
     assert (Path(model["folder"]) / "model.safetensors").exists()
     assert "run-1" in workbench("models", "list").out
+
+
+@pytest.mark.rule("R16")
+def test_a_run_that_died_is_told_and_resumed(workbench: Workbench, pairs: Path, home: Path) -> None:
+    assert workbench("import", str(pairs), "--project", "tour").code == 0
+    assert workbench("train", "rm", "--max-steps", "2", "--detach").code == 0
+    os.kill(read_json(home / "runs" / "000001" / "child.json")["pid"], signal.SIGKILL)
+    assert "interrupted" in workbench("runs", "show", "1").out
+    done = workbench("runs", "resume", "1", "--json").value
+    assert (done["status"]["state"], done["status"]["step"], done["model"]) == ("done", 2, "run-1")
+    again = workbench("runs", "resume", "1")
+    assert (again.code, again.err) == (1, "workbench: run 1 is done: only a run that ended early can be resumed\n")
 
 
 def test_import_says_what_it_needs_and_makes_the_project(workbench: Workbench, pairs: Path, home: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from fake_hub import TOKEN, FakeHub, Repo, running
 from frozen import snapshot
 
+from workbench.cli import main
 from workbench.formats.hub import export_dataset
 
 
@@ -43,6 +44,25 @@ def exported(tmp_path: Path) -> Path:
 
 def there(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.rule("S37")
+def test_the_command_pushes_what_it_exports(hub, tmp_path, monkeypatch, capsys):
+    for name, value in {"HF_TOKEN": TOKEN, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf")}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    lines = [{"prompt": f"Tea {n}?", "chosen": f"Yes {n}", "rejected": f"No {n}"} for n in range(9)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    home = ["--home", str(tmp_path / "home")]
+    assert main(["import", str(tmp_path / "a.jsonl"), "--project", "tea", *home]) == 0
+    assert main(["export", "--push", "someone/command", "--public", "--out", str(tmp_path / "out"), *home]) == 0
+    told = capsys.readouterr()
+    assert f"pushed to {hub.url}/datasets/someone/command" in told.out
+    assert TOKEN not in told.out + told.err
+    repo = hub.repos["datasets", "someone/command"]
+    files = hub.files("datasets", "someone/command")
+    assert {k: v for k, v in files.items() if k != ".gitattributes"} == there(tmp_path / "out")
+    assert (repo.private, [tag[:9] for tag in repo.tags]) == (False, ["snapshot-"])
 
 
 @pytest.mark.rule("S37")

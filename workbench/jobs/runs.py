@@ -96,6 +96,7 @@ class Runs:
             (path / "control.json").unlink(missing_ok=True)
             write_json(path / "status.json", status | {"state": "queued", "message": None})
             self.over.discard(number)
+            self.ending.discard(number)
 
     def _start(self, number: int) -> None:
         path = self.folder(number)

@@ -7,6 +7,7 @@ import ipaddress
 from pathlib import Path
 
 import platformdirs
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -27,7 +28,7 @@ class Settings(BaseSettings):
 
     home: Path = default_home()
     host: str = "127.0.0.1"
-    port: int = 7860
+    port: int = Field(7860, ge=0, le=65535)
     testing: bool = False
 
     @property

@@ -40,7 +40,7 @@ def project_create(acts: Acts, args: Args) -> Outcome:
 
 def import_(acts: Acts, args: Args) -> Outcome:
     """Nothing asks: what would stop the page ends with exit 1 and the flag that goes on."""
-    project = project_of(acts, args, create=not args.dry_run)
+    project = project_of(acts, args, new=True)
     where = {"project": project, "path": str(args.path.resolve()), "mapping": mapping(args.map)}
     parsed = acts.do("import_file", **where, **given(args, "dialect"))
     report, this = parsed["report"], {"project": project, "number": parsed["import"]}
@@ -53,6 +53,8 @@ def import_(acts: Acts, args: Args) -> Outcome:
         return Outcome(parsed, told(report))
     if needs:
         raise InputError(f"{told(report)}; nothing is stored, go on with {WAYS.get(needs, needs)}")
+    if project is None:
+        this["project"] = acts.do("project_create", name=args.project)["id"]
     stored = acts.do("import_confirm", **this, accept_rejects=args.accept_rejects)
     words = f"{told(report)}\nimport {stored['id']}: {stored['items']} new items, {stored['merged']} known ones"
     return Outcome({"report": report, "import": stored}, words)
@@ -219,16 +221,16 @@ def given(args: Args, *names: str) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(args, name, None)) is not None}
 
 
-def project_of(acts: Acts, args: Args, *, create: bool = False) -> str | int:
-    """The project that --project names, made when it may be, else the only one there is."""
+def project_of(acts: Acts, args: Args, *, new: bool = False) -> str | int | None:
+    """The project that --project names, None when it is not there and may be `new`, else the only one there is."""
     found = acts.do("projects")["projects"]
     if args.project is None:
         if len(found) != 1:
             names = ", ".join(p["name"] for p in found) or "none yet; make one: workbench project create NAME"
             raise UsageError(f"say which --project: there are {names}")
         return found[0]["id"]
-    if create and args.project not in {str(p[key]) for p in found for key in ("id", "name")}:
-        return acts.do("project_create", name=args.project)["id"]
+    if new and args.project not in {str(p[key]) for p in found for key in ("id", "name")}:
+        return None
     return args.project
 
 

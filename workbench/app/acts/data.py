@@ -16,6 +16,7 @@ from workbench.store import batches, imports, items, judgements
 from workbench.store import snapshots as frozen
 
 PARSE_SECONDS = 3600
+TASKS = ["pair", "thumb"]
 
 
 @act("lead")
@@ -23,19 +24,21 @@ def import_file(
     house: House,
     actor: str,
     *,
-    project: int | str,
+    project: int | str | None,
     path: Path,
     name: str | None = None,
     dialect: str | None = None,
     mapping: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Parse a file into imports/<n>/: the report says what would be stored."""
-    found = house.project(project)
+    """Parse a file into imports/<n>/: the report says what would be stored. No project: for one that is made later."""
+    found = house.project(project) if project is not None else None
     if not path.is_file():
         raise NotFound(f"{path} is a folder: name one file in it" if path.is_dir() else f"no file {path}")
     number, folder = imports.next_folder(house.store)
     config = {"path": str(path.resolve()), "name": name or path.name, "dialect": dialect, "mapping": mapping}
-    write_json(folder / "config.json", {**config, "tasks": list(found.tasks), "project": found.id})
+    write_json(
+        folder / "config.json", {**config, "tasks": found.tasks if found else TASKS, "project": found and found.id}
+    )
     pid, known = process.start("workbench.formats.worker", ["--job", str(folder)], folder)
     end = time.monotonic() + PARSE_SECONDS
     while process.alive(pid, known) and time.monotonic() < end:
@@ -67,18 +70,19 @@ def import_confirm(
 
 
 @act("lead")
-def import_discard(house: House, actor: str, *, project: int | str, number: int) -> dict[str, Any]:
+def import_discard(house: House, actor: str, *, project: int | str | None, number: int) -> dict[str, Any]:
     """Put a parsed import into the bin. Never one that is being stored, or was: the database is rebuilt from it."""
-    found = house.project(project)
+    own = house.project(project).id if project is not None else None
     with house.store.bulk:
-        imports.discard(house.store, _parsed(house, found.id, number))
+        imports.discard(house.store, _parsed(house, own, number))
     return {"discarded": number}
 
 
-def _parsed(house: House, project: int, number: int) -> Path:
-    """The folder of an import that this project parsed and nobody has stored."""
+def _parsed(house: House, project: int | None, number: int) -> Path:
+    """The folder of an import that was parsed for this project, or for none yet, and that nobody has stored."""
     folder = house.home / "imports" / f"{number:06d}"
-    if not (folder / "report.json").exists() or read_json(folder / "config.json", {}).get("project") != project:
+    asked = read_json(folder / "config.json", {"project": 0})["project"]
+    if not (folder / "report.json").exists() or asked not in (None, project):
         raise NotFound(f"no parsed import {number} in this project")
     if any(done["id"] == number for done in imports.all(house.store)):
         raise UsageError(f"import {number} is stored already")

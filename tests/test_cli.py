@@ -119,6 +119,9 @@ def test_data_in_and_out(anywhere: Workbench, pairs: Path, tmp_path: Path) -> No
         (("train", "dpo", "--model", "no-such-model"), 1, "no-such-model"),
         (("compare", "one"), 2, "one"),
         (("import", str(pairs), "--map", "{"), 2, "--map"),
+        (("export", "--form", "merged"), 2, "--form"),
+        (("export", "--run", "1", "--snapshot", frozen["hash"]), 2, "--snapshot"),
+        (("export", "--public"), 2, "--public"),
     ):
         said = anywhere(*words)
         assert (said.code, said.out, said.err.count("\n")) == (code, "", 1), said
@@ -163,7 +166,10 @@ def test_import_says_what_it_needs_and_makes_the_project(workbench: Workbench, p
     assert refused.code == 1
     assert "100 rejected" in refused.err
     assert refused.err.endswith("nothing is stored, go on with --accept-rejects\n")
+    assert workbench("import", str(pairs), "--project", "new", "--dry-run").code == 0
+    assert workbench("import", str(home), "--project", "new").code == 1
     assert not list((home / "imports").iterdir())
+    assert workbench("project", "list", "--json").value == {"projects": []}
     stored = workbench("import", str(pairs), "--project", "new", "--accept-rejects")
     assert stored.code == 0, stored.err
     assert f"{ROWS} new items" in stored.out
@@ -175,6 +181,29 @@ def test_a_home_in_use_is_left_alone(workbench: Workbench, home: Path) -> None:
     assert said.code == 3
     assert f"is open in process {os.getpid()}" in said.err
     assert workbench("project", "list").code == 0
+
+
+def test_nothing_is_not_exported(workbench: Workbench, tmp_path: Path) -> None:
+    assert workbench("project", "create", "tour").code == 0
+    said = workbench("export", "--out", str(tmp_path / "out"))
+    assert (said.code, said.out) == (2, "")
+    assert "nothing to export" in said.err
+    assert list(tmp_path.glob("*out*")) == []
+
+
+def test_the_demo_plays_in_a_new_folder_only(workbench: Workbench, home: Path) -> None:
+    assert workbench("project", "create", "mine").code == 0
+    said = workbench("demo")
+    assert (said.code, said.out) == (2, "")
+    assert str(home) in said.err
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_a_port_that_cannot_be_is_refused(workbench: Workbench, home: Path, port: str) -> None:
+    said = workbench("serve", f"--port={port}")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert f"--port {port}" in said.err
+    assert not home.exists()
 
 
 def test_a_home_that_cannot_be(workbench: Workbench, home: Path) -> None:

@@ -81,7 +81,9 @@ def demo(args: argparse.Namespace) -> int:
     from workbench.app.commands import lines
     from workbench.demo.play import play
 
-    figures = play(args.keep, say=lambda line: print(line, file=sys.stderr, flush=True))
+    if args.home and args.home.exists():
+        raise UsageError(f"--home {args.home} exists already: the demo plays in a new folder, or in a temporary one")
+    figures = play(args.home, say=lambda line: print(line, file=sys.stderr, flush=True))
     print(json.dumps(figures, ensure_ascii=False) if args.json else lines(figures))  # one line: scripts read the last
     return 0
 
@@ -126,9 +128,8 @@ def serving(top: Commands) -> None:
     home_flag(it)
     it.add_argument("--host", help="address to listen on (default 127.0.0.1: this machine only)")
     it.add_argument("--port", help="port to listen on (default 7860)")
-    it = top.add("demo", "demo", "play the whole loop by itself in a home of its own and print the figures")
+    it = top.add("demo", "demo", "play the whole loop by itself in a new or temporary home and print the figures")
     it.set_defaults(run=demo)
-    it.add_argument("--keep", type=Path, metavar="HOME", help="play in this folder and keep it")
 
 
 def data(top: Commands) -> None:

@@ -67,6 +67,13 @@ def snapshot(acts: Acts, args: Args) -> Outcome:
 
 
 def export(acts: Acts, args: Args) -> Outcome:
+    for flag, stray, way in (
+        ("--form", args.form and args.of_run is None, "says how to write a model: give --run N with it"),
+        ("--snapshot", args.snapshot and args.of_run is not None, "names a data set: leave out --run, or it"),
+        ("--public", args.public and not args.push, "makes a repository public: give --push REPO with it"),
+    ):
+        if stray:
+            raise UsageError(f"{flag} {way}")
     asked = given(args, "license", "push", "public")
     if args.out:
         asked["out"] = str(args.out.resolve())

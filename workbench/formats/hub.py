@@ -52,6 +52,8 @@ def export_dataset(snapshot: Path, out: Path, *, title: str, license: str | None
     try:
         frozen = read_json(snapshot / "manifest.json")
         counts = {config: splits for name in CONFIGS for config, splits in _config(snapshot, aside, name)}
+        if not counts:
+            raise UsageError(f"snapshot {frozen['hash'][:12]} has no labelled rows: there is nothing to export yet")
         extra = write_extra(snapshot, aside / "extra")
         card = dataset_card(title, license, counts, extra, frozen, figures(snapshot), languages(snapshot))
         (aside / "README.md").write_text(card, encoding="utf-8")

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import settings
 
 from workbench.schema import Candidate, Item, Judgement, Message, make_item
-from workbench.store import imports, items, projects
+from workbench.store import imports, projects
+from workbench.store.batch_row import SCHEMA, batch_row
 from workbench.store.db import Store, uid
 
 settings.register_profile("store", deadline=None)
@@ -50,10 +51,10 @@ def batch(store: Store):
 
     def make(found: list[Item], judgements: dict[int, list[dict]] | None = None, file: str = "f.jsonl") -> Path:
         folder = imports.next_folder(store)[1]
-        rows = [items.batch_row(item) for item in found]
+        rows = [batch_row(item) for item in found]
         for at, said in (judgements or {}).items():
             rows[at]["judgements"] = json.dumps(said)
-        pq.write_table(pa.Table.from_pylist(rows, items.SCHEMA), folder / "batch.parquet")
+        pq.write_table(pa.Table.from_pylist(rows, SCHEMA), folder / "batch.parquet")
         report = {"file": file, "dialect": "d", "lines": len(rows) + 1, "accepted": len(rows), "rejected": 1}
         (folder / "report.json").write_text(json.dumps(report))
         return folder

@@ -9,12 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.formats.reading import Messages, Reading, Vote, comparable
-from workbench.schema import Candidate, Item, Json, canonical, digest, make_item, messages_to_json
+from workbench.schema import Candidate, Item, Json, digest, make_item
+from workbench.store.batch_row import SCHEMA, batch_row
 
 RANKED = 9
 ROWS, BYTES = 2000, 16 * 2**20
-COLUMNS = ("key", "group_id", "form", "prompt", "candidates", "tools", "lang", "tags", "origin", "judgements")
-SCHEMA = pa.schema([(name, pa.string()) for name in COLUMNS])
 
 
 def cut(
@@ -91,7 +90,7 @@ class BatchWriter:
         self.keys: set[bytes] = set()
 
     def add(self, item: Item, judgements: list[Json]) -> None:
-        row = row_of(item, judgements)
+        row = batch_row(item, judgements)
         self.keys.add(bytes.fromhex(row["key"][:32]))
         self.judgements += len(judgements)
         self.rows.append(row)
@@ -108,25 +107,3 @@ class BatchWriter:
         self.flush()
         self.writer.close()
         self.aside.replace(self.path)
-
-
-def row_of(item: Item, judgements: list[Json]) -> dict[str, str | None]:
-    """An item as one row of batch.parquet."""
-    return {
-        "key": item.key,
-        "group_id": item.group_id,
-        "form": item.form,
-        "prompt": dump(messages_to_json(item.prompt)),
-        "candidates": dump(
-            [{"messages": messages_to_json(c.messages), "source": c.source, "gen": c.gen} for c in item.candidates]
-        ),
-        "tools": None if item.tools is None else dump(item.tools),
-        "lang": item.lang,
-        "tags": dump(item.tags),
-        "origin": dump(item.origin),
-        "judgements": dump(judgements),
-    }
-
-
-def dump(value: Json) -> str:
-    return canonical(value).decode()

@@ -18,13 +18,13 @@ import pyarrow.parquet as pq
 from workbench.errors import StoreDamaged
 from workbench.jobs.folder import read_json
 from workbench.schema import Event, Json, Judgement, canonical
+from workbench.store.batch_row import COLUMNS
 from workbench.store.failpoint import failpoint
 
 if TYPE_CHECKING:
     from workbench.store.db import Store
 
 AT_ONCE = 500
-COLUMNS = ["key", "group_id", "form", "prompt", "candidates", "tools", "lang", "tags", "origin"]
 # Rows with a known key take the known item; the others are numbered in the order of their first appearance.
 NUMBERS = """
     WITH b AS (SELECT file_row_number AS place, key FROM read_parquet($path, file_row_number = true)),
@@ -93,7 +93,7 @@ def load_items(store: "Store", payload: dict[str, Json], have: int = 0) -> None:
     ids, place, due = numbers(store, payload), 0, payload["first_item"]
     start = due + have
     with pq.ParquetFile(batch_of(store, payload)) as source:
-        for part in source.iter_batches(AT_ONCE, columns=COLUMNS):
+        for part in source.iter_batches(AT_ONCE, columns=list(COLUMNS)):
             fresh = []
             for at in range(part.num_rows):
                 if ids[place + at] == due:

@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 
 from workbench.errors import NotFound
 from workbench.jobs.folder import write_json
-from workbench.schema import Candidate, Item, messages_from_json, messages_to_json
+from workbench.schema import Candidate, Item, messages_from_json
 from workbench.store import rows
+from workbench.store.batch_row import SCHEMA, batch_row
 from workbench.store.batches import append_batch
 from workbench.store.db import Store
 from workbench.store.imports import next_folder
@@ -78,31 +79,6 @@ def add(
         sql = "SELECT key, id FROM items WHERE project = ? AND key IN (SELECT unnest(?))"
         ids = dict(cur.execute(sql, [project, keys]).fetchall())
     return [ids[key] for key in keys]
-
-
-SCHEMA = pa.schema(
-    [
-        (name, pa.string())
-        for name in ("key", "group_id", "form", "prompt", "candidates", "tools", "lang", "tags", "origin", "judgements")
-    ]
-)
-
-
-def batch_row(item: Item) -> dict[str, str | None]:
-    """An item as a row of `batch.parquet`, without judgements."""
-    candidates = [{"messages": messages_to_json(c.messages), "source": c.source, "gen": c.gen} for c in item.candidates]
-    return {
-        "key": item.key,
-        "group_id": item.group_id,
-        "form": item.form,
-        "prompt": rows.text(messages_to_json(item.prompt)),
-        "candidates": rows.text(candidates),
-        "tools": None if item.tools is None else rows.text(item.tools),
-        "lang": item.lang,
-        "tags": rows.text(list(item.tags)),
-        "origin": rows.text(item.origin),
-        "judgements": "[]",
-    }
 
 
 def item_of(row: tuple[Any, ...]) -> Item:

@@ -109,6 +109,7 @@ def test_data_in_and_out(anywhere: Workbench, pairs: Path, tmp_path: Path) -> No
     assert anywhere("users", "list", "--json").value["users"][0]["disabled"]
     assert anywhere("users", "enable", "ann").code == 0
     assert "annotator" in anywhere("users", "role", "ann", "annotator").out
+    assert anywhere("fsck", "--json").value == {"wrong": []}
 
     for words, code, named in (
         (("snapshot", "--project", "other"), 1, "tour"),
@@ -181,6 +182,23 @@ def test_a_home_in_use_is_left_alone(workbench: Workbench, home: Path) -> None:
     assert said.code == 3
     assert f"is open in process {os.getpid()}" in said.err
     assert workbench("project", "list").code == 0
+
+
+@pytest.mark.rule("R8")
+def test_a_damaged_store_names_the_command_that_rebuilds_it(workbench: Workbench, pairs: Path, home: Path) -> None:
+    assert workbench("import", str(pairs), "--project", "tour").code == 0
+    assert workbench("fsck").out == "the store is whole\n"
+    (home / "workbench.duckdb").write_bytes(b"junk" * 5000)
+    refused = workbench("fsck")
+    assert (refused.code, refused.err.count("\n")) == (5, 1)
+    command = refused.err.strip().rpartition("rebuild it with: workbench ")[2]
+    assert command == f"recover --home {home}"
+    mended = workbench("recover")
+    assert (mended.code, mended.out) == (0, "the store is whole\n")
+    assert workbench("snapshot", "--json").value["rows"]["pairs"] == ROWS
+    assert workbench("recover", "--json").value == {"wrong": []}
+    [kept] = (home / "quarantine").iterdir()
+    assert (kept / "workbench.duckdb").read_bytes()[:4] == b"junk"
 
 
 def test_nothing_is_not_exported(workbench: Workbench, tmp_path: Path) -> None:

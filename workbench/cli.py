@@ -10,11 +10,15 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.errors import HomeUnusable, UsageError, WorkbenchError
 from workbench.settings import Settings
 from workbench.training.hparams import Knob, knobs
 from workbench.training.methods import METHODS, Method
+
+if TYPE_CHECKING:
+    from workbench.app.commands import Outcome
 
 INTERRUPTED = 130
 
@@ -67,6 +71,10 @@ def act(args: argparse.Namespace) -> int:
 
     with open_acts(settings(args)) as acts:
         outcome = getattr(commands, args.command)(acts, args)
+    return tell(outcome, args)
+
+
+def tell(outcome: "Outcome", args: argparse.Namespace) -> int:
     print(json.dumps(outcome.value, ensure_ascii=False, indent=1) if args.json else outcome.words)
     return outcome.code
 
@@ -75,6 +83,15 @@ def serve(args: argparse.Namespace) -> int:
     from workbench.app.front import serve
 
     return serve(settings(args))
+
+
+def recover(args: argparse.Namespace) -> int:
+    from workbench.app.commands import checked
+    from workbench.store.db import Store
+    from workbench.store.fsck import fsck
+
+    with Store.open(settings(args).home, rebuild=True) as store:
+        return tell(checked(fsck(store)), args)
 
 
 def demo(args: argparse.Namespace) -> int:
@@ -115,6 +132,7 @@ def parser() -> argparse.ArgumentParser:
     training(top)
     answers(top)
     people(top)
+    upkeep(top)
     return made
 
 
@@ -130,6 +148,12 @@ def serving(top: Commands) -> None:
     it.add_argument("--port", help="port to listen on (default 7860)")
     it = top.add("demo", "demo", "play the whole loop by itself in a new or temporary home and print the figures")
     it.set_defaults(run=demo)
+
+
+def upkeep(top: Commands) -> None:
+    top.add("fsck", "fsck", "check that the store is whole: every label in the database and in the journal")
+    it = top.add("recover", "recover", "rebuild a damaged store from its whole half; the damaged files are kept")
+    it.set_defaults(run=recover)
 
 
 def data(top: Commands) -> None:

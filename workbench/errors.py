@@ -74,6 +74,10 @@ class StoreDamaged(WorkbenchError):
     status, exit_code, code = 503, 5, "store_damaged"
 
 
+class Gap(StoreDamaged):
+    """What is lost lies in neither half of the store, so a rebuild cannot bring it back: names what to put back."""
+
+
 class NewerSchema(WorkbenchError):
     exit_code, code = 6, "newer_schema"
 

@@ -1,6 +1,6 @@
 """Every act besides labelling, by name: pages, the command line and scripts all call these."""
 
-from workbench.app.acts import compare, data, demo, models, people, projects, training
+from workbench.app.acts import compare, data, demo, models, people, projects, training, upkeep
 
 ACTS = (
     projects.projects,
@@ -32,5 +32,6 @@ ACTS = (
     people.user_reset,
     people.user_change,
     demo.demo_create,
+    upkeep.fsck,
 )
 ACTIONS = {function.__name__: function for function in ACTS}

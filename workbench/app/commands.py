@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from workbench.app.remote import Acts
-from workbench.errors import InputError, UsageError
+from workbench.errors import InputError, StoreDamaged, UsageError
 from workbench.jobs.folder import END_STATES
 
 INTERRUPTED = 130
@@ -221,6 +221,15 @@ def users_change(acts: Acts, args: Args) -> Outcome:
     found = acts.do("user_change", name=args.name, **given(args, "role", "disabled"))
     rows = [user for user in found["users"] if user["name"] == args.name]
     return Outcome(found, table(rows, "name", "role", "disabled"))
+
+
+def fsck(acts: Acts, args: Args) -> Outcome:
+    return checked(acts.do("fsck")["wrong"])
+
+
+def checked(wrong: list[str]) -> Outcome:
+    """What `fsck` found; anything at all ends as a damaged store does."""
+    return Outcome({"wrong": wrong}, "\n".join(wrong) or "the store is whole", StoreDamaged.exit_code if wrong else 0)
 
 
 def given(args: Args, *names: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workbench.errors import StoreDamaged
+from workbench.errors import Gap
 from workbench.jobs.folder import read_json
 from workbench.schema import Event, Json, Judgement, canonical
 from workbench.store.batch_row import COLUMNS
@@ -167,12 +167,12 @@ def drop_unfinished(store: "Store") -> None:
 
 
 def restore(store: "Store") -> None:
-    """Make the items and judgements of every import complete; `StoreDamaged` when its file is gone."""
+    """Make the items and judgements of every import complete; `Gap` when its file is gone."""
     drop_unfinished(store)
     for payload in incomplete(store):
         batch = batch_of(store, payload)
         if not batch.exists() or sha256(batch) != payload["sha256"]:
-            raise StoreDamaged(f"items of import {payload['id']} are missing and {batch} is gone or changed")
+            raise Gap(f"items of import {payload['id']} are missing and {batch} is gone or changed: put it back")
         load_items(store, payload, payload["have"])
         load_judgements(store, payload)
 

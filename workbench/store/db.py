@@ -20,7 +20,7 @@ from uuid import UUID, uuid4
 import duckdb
 from filelock import BaseFileLock
 
-from workbench.errors import Conflict, HomeInUse, StorageUnavailable, StoreDamaged
+from workbench.errors import Conflict, Gap, HomeInUse, StorageUnavailable, StoreDamaged
 from workbench.jobs.folder import read_json, write_json
 from workbench.schema import Event
 from workbench.store import batches, rows
@@ -81,7 +81,7 @@ class Store:
         migrate(self._con)
         self._recall()
         if stopped and stopped["seq"] > self.seq:
-            raise StoreDamaged(
+            raise Gap(
                 f"{self.home} ends at number {self.seq} but was closed at {stopped['seq']}: older files came back; "
                 "put the newer ones back, or remove clean.json to go on without them"
             )
@@ -102,9 +102,11 @@ class Store:
         try:
             try:
                 return cls(home, held)
+            except Gap:
+                raise
             except (duckdb.Error, StoreDamaged) as error:
                 if not rebuild:
-                    raise
+                    raise StoreDamaged(f"{error}; rebuild it with: workbench recover --home {home}") from error
                 log.error("%s; the damaged files are kept in %s", error, put_aside(home))
                 return cls(home, held)
         except duckdb.Error as error:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import duckdb
 
-from workbench.errors import StoreDamaged
+from workbench.errors import Gap, StoreDamaged
 from workbench.store.journal import verify
 from workbench.store.migrations import migrate
 
@@ -24,7 +24,7 @@ def put_aside(home: Path) -> Path:
             path.rename(aside / path.name)
         return aside
     if not entries:
-        raise StoreDamaged(f"{home}: the database is damaged and the journal is empty; nothing is left to rebuild from")
+        raise Gap(f"{home}: the database is damaged and the journal is empty; nothing is left to rebuild from")
     database = home / "workbench.duckdb"
     for path in (database, database.with_name("workbench.duckdb.wal")):
         if path.exists():

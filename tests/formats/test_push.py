@@ -137,12 +137,12 @@ def test_a_model_goes_up_and_comes_back(hub, tmp_path):
     config = {"folder": str(model), "repo": "someone/bot", "kind": "model", "private": True, "tag": None}
     commit = job("push", tmp_path / "up", hub, config)["commit"]
     hub.repos["models", "someone/bot"].commits[-1][1].update(
-        {"evil.py": b"print()", "pytorch_model.bin": b"x", "onnx/model.safetensors": b"x"}
+        {"evil.py": b"print()", "pytorch_model.bin": b"x", "onnx/model.safetensors": b"x", "workbench.json": b"[]"}
     )
     result = job("fetch", tmp_path / "down", hub, {"model": "someone/bot", "to": str(tmp_path / "got")}, None)
     assert result["commit"] == commit
     got = there(tmp_path / "got")
-    assert json.loads(got.pop("workbench.json"))["hub"] == {"id": "someone/bot", "commit": commit}
+    assert json.loads(got.pop("workbench.json")) == {"hub": {"id": "someone/bot", "commit": commit}}
     assert got == there(model)
 
 

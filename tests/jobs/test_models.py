@@ -1,6 +1,7 @@
 """A model folder is looked over before anything loads it."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -85,3 +86,38 @@ def test_an_adapter_without_its_base_says_how_to_get_it(tmp_path):
     save_file({"a": np.zeros(3, np.float32)}, path / "adapter_model.safetensors")
     with pytest.raises(ModelError, match="workbench models add some/base"):
         models.get(tmp_path, "adapter")
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("workbench.json", "[]"),
+        ("workbench.json", '{"method"'),
+        ("workbench.json", '{"hparams": {"beta": {}}}'),
+        ("config.json", '{"architectures": 3}'),
+        ("config.json", '{"architectures": "\\ud800"}'),
+        ("tokenizer_config.json", "[]"),
+        ("model.safetensors.index.json", '{"weight_map": ["a"]}'),
+    ],
+)
+def test_one_odd_folder_does_not_hide_the_others(folder, file, text):
+    odd = shutil.copytree(folder, folder.with_name("odd"))
+    (odd / file).write_text(text)
+    found = {m.name: m.reason for m in models.all(folder.parents[1])}
+    assert found["small"] is None
+    assert f"model odd: {file} is damaged" in found["odd"]
+
+
+def test_a_header_without_offsets_is_named(folder):
+    head = json.dumps({"a": {"dtype": "F32", "shape": [1]}}).encode()
+    (folder / "model.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + b"1234")
+    with pytest.raises(ModelError, match=r"the header of model\.safetensors is damaged"):
+        models.scan(folder)
+
+
+def test_an_adapter_on_itself_has_an_end(tmp_path):
+    path = tmp_path / "models" / "snake"
+    path.mkdir(parents=True)
+    (path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "snake", "task_type": "SEQ_CLS"}))
+    save_file({"a": np.zeros(3, np.float32)}, path / "adapter_model.safetensors")
+    assert {m.name: m.kind for m in models.all(tmp_path)}["snake"] == "reward"

@@ -78,7 +78,7 @@ def test_adapters_of_a_run_load_again(method, make_run, tiny):
     assert read_json(folder / "status.json")["state"] == "done"
     out = folder / "out"
     assert not (out / "README.md").exists()
-    assert models.scan(out).kind == "adapter"
+    assert models.scan(out).kind == ("reward" if method == "rm" else "adapter")
     auto = AutoModelForSequenceClassification if method == "rm" else AutoModelForCausalLM
     from peft import PeftModel
 

@@ -1,4 +1,4 @@
-"""The child that downloads a Hub model or data set at one fixed commit: weights and rows only, never code.
+"""The child that downloads a Hub model or data set at one fixed commit: weights and rows, never code.
 
 `python -m workbench.formats.fetch --job FOLDER`; config.json: {"model" or "dataset": id, "to": folder}.
 """
@@ -12,13 +12,13 @@ from huggingface_hub import HfApi, hf_hub_download
 
 from workbench.errors import InputError, UsageError
 from workbench.formats.remote import api, patiently, repository, run_job
-from workbench.jobs.folder import read_json, write_json
+from workbench.jobs.folder import write_json
 
 WANTED = {
     "model": (
         "*.safetensors",
         "*.safetensors.index.json",
-        *("config.json", "generation_config.json", "adapter_config.json", "chat_template.jinja", "workbench.json"),
+        *("config.json", "generation_config.json", "adapter_config.json", "chat_template.jinja"),
         *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model"),
         *("vocab.json", "merges.txt", "README.md", "LICENSE*"),
     ),
@@ -48,8 +48,7 @@ def fetch(config: dict[str, Any]) -> dict[str, Any]:
             _download(hub, aside, repo, kind, file, info.sha)
         shutil.rmtree(aside / ".cache", ignore_errors=True)
         if kind == "model":
-            made = read_json(aside / "workbench.json", {}) | {"hub": {"id": repo, "commit": info.sha}}
-            write_json(aside / "workbench.json", made)
+            write_json(aside / "workbench.json", {"hub": {"id": repo, "commit": info.sha}})
         aside.rename(to)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)

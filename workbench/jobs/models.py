@@ -1,19 +1,52 @@
 """Which models this home can use, read from their folders without torch. Leaves out loading them (`training.model`)."""
 
-import json
 import re
 import struct
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from workbench.errors import ModelError, NotFound
-from workbench.jobs.folder import read_json
 from workbench.settings import DEMO
 
 UNSAFE = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".mdl", ".joblib", ".py")
 RUN = re.compile(r"run-(\d+)")
+
+
+Shape = TypeVar("Shape")
+
+
+class Config(BaseModel):
+    """What we ask of config.json or adapter_config.json; the rest is kept to be searched for code."""
+
+    model_config = ConfigDict(extra="allow")
+    architectures: list[str] | None = None
+    base_model_name_or_path: str | None = None
+    task_type: str | None = None
+
+
+class Made(BaseModel):
+    """What workbench.json says of a model: where it came from."""
+
+    method: str | None = None
+    base: str | None = None
+    snapshot: str | None = None
+    hparams: dict[str, bool | int | float | str | None] = {}
+    metrics: dict[str, Any] = {}
+
+
+class Index(BaseModel):
+    weight_map: dict[str, str]
+
+
+class Tensor(BaseModel):
+    """An entry of a safetensors header."""
+
+    shape: list[int]
+    data_offsets: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -48,8 +81,8 @@ def scan(folder: Path, name: str | None = None) -> Model:
     parameters = sum(_parameters(p, name) for p in _shards(folder, name))
     if not any((folder / f).exists() for f in ("tokenizer.json", "tokenizer.model", "vocab.json")):
         raise ModelError(f"model {name}: no tokenizer (tokenizer.json) in {folder}")
-    kind = "reward" if any("SequenceClassification" in a for a in config.get("architectures") or []) else "causal"
-    return Model(name, str(folder), kind=kind, parameters=parameters, chat=_chat(folder))
+    kind = "reward" if any("SequenceClassification" in a for a in config.architectures or []) else "causal"
+    return Model(name, str(folder), kind=kind, parameters=parameters, chat=_chat(folder, name))
 
 
 def all(home: Path) -> list[Model]:
@@ -75,19 +108,26 @@ def _finished(out: Path) -> bool:
 
 
 def _described(name: str, folder: Path, folders: dict[str, Path]) -> Model:
-    """A model with what its run wrote about it, and an adapter with the folder of its base."""
+    """A model with what its run wrote about it, and an adapter with the folder of its base; what is odd is a reason."""
     try:
-        model = scan(folder, name)
+        return _traced(scan(folder, name), folder, folders)
     except ModelError as error:
         return Model(name, str(folder), reason=error.message)
-    made = read_json(folder / "workbench.json") or {}
+    except OSError as error:
+        return Model(name, str(folder), reason=f"model {name}: {folder} cannot be read ({error.strerror})")
+
+
+def made_of(folder: Path, name: str) -> Made:
+    return _read(folder / "workbench.json", Made, name) or Made()
+
+
+def _traced(model: Model, folder: Path, folders: dict[str, Path]) -> Model:
+    name, made = model.name, made_of(folder, model.name)
     run = RUN.fullmatch(name)
-    model = replace(model, run=int(run[1]) if run else None, method=made.get("method"))
-    if made.get("method") == "rm":
+    model = replace(model, run=int(run[1]) if run else None, method=made.method)
+    if made.method == "rm":
         model = replace(model, kind="reward")
-    if not made and model.base is None:
-        return model
-    base = made.get("base") or model.base
+    base = made.base or model.base
     if not (folder / "adapter_config.json").exists():
         return replace(model, base=base)
     path = model.base_path or (str(folders[base]) if base in folders else None)
@@ -97,7 +137,7 @@ def _described(name: str, folder: Path, folders: dict[str, Path]) -> Model:
             base=base,
             reason=f"model {name}: its base {base} is not here; add it with: workbench models add {base}",
         )
-    whole = _described(base, Path(path), folders).parameters + model.parameters
+    whole = scan(Path(path), base).parameters + model.parameters
     return replace(model, base=base, base_path=path, parameters=whole)
 
 
@@ -106,27 +146,41 @@ def _adapter(folder: Path, name: str) -> Model:
     weights = folder / "adapter_model.safetensors"
     if not weights.exists():
         raise ModelError(f"model {name}: adapter_model.safetensors is missing in {folder}")
-    base = config.get("base_model_name_or_path")
+    base = config.base_model_name_or_path
     path = base if base and Path(base).is_dir() else None
     return Model(
         name,
         str(folder),
-        "adapter",
+        "reward" if config.task_type == "SEQ_CLS" else "adapter",
         base=base,
         base_path=path,
         parameters=_parameters(weights, name),
-        chat=_chat(folder),
+        chat=_chat(folder, name),
     )
 
 
-def _config(folder: Path, name: str, file: str) -> dict[str, Any]:
+def _read(path: Path, shape: type[Shape], name: str) -> Shape | None:
+    """A JSON file of a model folder, None when it is not there; `ModelError` says what in it is not as it should be."""
     try:
-        config = read_json(folder / file)
-    except ValueError as error:
-        raise ModelError(f"model {name}: {file} is not JSON ({error})") from None
-    if not isinstance(config, dict):
+        return _parsed(path.read_bytes(), shape, f"model {name}: {path.name}")
+    except FileNotFoundError:
+        return None
+
+
+def _parsed(text: bytes, shape: type[Shape], what: str) -> Shape:
+    try:
+        return TypeAdapter(shape).validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ModelError(f"{what} is damaged ({where + ': ' if where else ''}{first['msg']})") from None
+
+
+def _config(folder: Path, name: str, file: str) -> Config:
+    config = _read(folder / file, Config, name)
+    if config is None:
         raise ModelError(f"model {name}: {file} is missing in {folder}")
-    if found := _remote_code(config):
+    if found := _remote_code(config.model_dump()):
         raise ModelError(f"model {name}: {file} asks for code of its own ({found}); such models are not loaded")
     return config
 
@@ -139,8 +193,8 @@ def _remote_code(config: Any) -> str | None:
 
 
 def _shards(folder: Path, name: str) -> list[Path]:
-    index = read_json(folder / "model.safetensors.index.json")
-    files = sorted(set(index["weight_map"].values())) if index else ["model.safetensors"]
+    index = _read(folder / "model.safetensors.index.json", Index, name)
+    files = sorted(set(index.weight_map.values())) if index else ["model.safetensors"]
     missing = [f for f in files if Path(f).name != f or not (folder / f).exists()]
     if missing:
         raise ModelError(f"model {name}: missing {', '.join(missing)} in {folder}")
@@ -155,17 +209,18 @@ def _parameters(file: Path, name: str) -> int:
         total = file.stat().st_size
         if not 0 < size <= min(total - 8, 100_000_000):
             raise ModelError(f"model {name}: {file.name} is not a safetensors file")
-        try:
-            header = json.loads(source.read(size))
-        except ValueError:
-            raise ModelError(f"model {name}: {file.name} has a damaged header") from None
-    tensors = [t for k, t in header.items() if k != "__metadata__"]
-    if max((t["data_offsets"][1] for t in tensors), default=0) + 8 + size != total:
+        header = _parsed(source.read(size), dict[str, dict[str, Any]], f"model {name}: the header of {file.name}")
+    header.pop("__metadata__", None)
+    try:
+        tensors = [Tensor.model_validate(entry) for entry in header.values()]
+    except ValidationError:
+        raise ModelError(f"model {name}: the header of {file.name} is damaged") from None
+    if max((tensor.data_offsets[1] for tensor in tensors), default=0) + 8 + size != total:
         raise ModelError(f"model {name}: {file.name} is cut short: copy it again")
-    return sum(prod(t["shape"]) for t in tensors)
+    return sum(prod(tensor.shape) for tensor in tensors)
 
 
-def _chat(folder: Path) -> bool:
+def _chat(folder: Path, name: str) -> bool:
     if (folder / "chat_template.jinja").exists():
         return True
-    return bool((read_json(folder / "tokenizer_config.json") or {}).get("chat_template"))
+    return bool((_read(folder / "tokenizer_config.json", dict[str, Any], name) or {}).get("chat_template"))

@@ -10,7 +10,7 @@ from workbench.app.actions import ACTIONS
 from workbench.app.house import House
 from workbench.app.pages import outgoing, parts
 from workbench.app.roles import may, requires
-from workbench.jobs.folder import read_json
+from workbench.jobs.models import made_of
 
 COLUMNS = ("name", "kind", "size", "method", "base", "snapshot", "settings", "score")
 TELLING = ("learning_rate", "epochs", "beta")
@@ -86,18 +86,16 @@ def row(lang: str, model: dict[str, Any]) -> list[object]:
     """A model with what it came from."""
     if model["reason"]:
         return [model["name"], model["reason"], *[""] * (len(COLUMNS) - 2)]
-    made = read_json(Path(model["path"]) / "workbench.json", {})
-    settings = [
-        f"{name} {made['hparams'][name]:g}" for name in TELLING if made.get("hparams", {}).get(name) is not None
-    ]
-    score = next((made["metrics"][key] for key in SCORES if key in made.get("metrics", {})), None)
+    made = made_of(Path(model["path"]), model["name"])
+    settings = [f"{name} {made.hparams[name]:g}" for name in TELLING if isinstance(made.hparams.get(name), float | int)]
+    score = next((made.metrics[key] for key in SCORES if isinstance(made.metrics.get(key), float | int)), None)
     return [
         model["name"],
         words.say(lang, f"models.kind.{model['kind']}"),
         count(model["parameters"]),
         (model["method"] or "–").upper(),
         model["base"] or "–",
-        (made.get("snapshot") or "–")[:12],
+        (made.snapshot or "–")[:12],
         ", ".join(settings) or "–",
         "–" if score is None else f"{score:.0%}",
     ]

@@ -4,7 +4,8 @@ import pytest
 from huggingface_hub import DatasetCard, ModelCard
 
 from workbench.errors import UsageError
-from workbench.formats.cards import dataset_card, kto_weights, license_id, model_card, size
+from workbench.formats.cards import dataset_card, license_id, model_card, size
+from workbench.training.methods import kto_weights
 
 FIGURES = {"pairs": 4, "ties": 1, "votes": 8, "twice": 3, "agree": 5, "of": 6, "good": 2, "bad": 6}
 FROZEN = {"hash": "ab" * 32, "imports": [], "policy": {"eval_share": 0.1}}
@@ -29,11 +30,12 @@ def test_without_rows_there_are_no_configs():
     assert "configs" not in DatasetCard(dataset_card("x", None, {}, {}, FROZEN, FIGURES, [])).data.to_dict()
 
 
-@pytest.mark.parametrize(
-    ("good", "bad", "words"), [(2, 6, "desirable_weight=3`"), (6, 2, "undesirable_weight=3`"), (1, 0, "both kinds")]
-)
-def test_kto_weights(good, bad, words):
-    assert words in kto_weights({"good": good, "bad": bad})
+@pytest.mark.parametrize(("good", "bad"), [(2, 6), (6, 2), (7, 1), (1, 0)])
+def test_the_card_names_the_weights_of_our_trainer(good, bad):
+    card = dataset_card("x", None, {}, {}, FROZEN, FIGURES | {"good": good, "bad": bad}, [])
+    desirable, undesirable = kto_weights(good, bad)
+    told = f"`desirable_weight={desirable:g}`, `undesirable_weight={undesirable:g}`"
+    assert (told if good and bad else "KTO needs both kinds") in card
 
 
 def test_sizes_and_licences():

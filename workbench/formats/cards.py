@@ -1,12 +1,11 @@
 """The README of a data set and of a model on the Hub, generated from what is known. Leaves out names of people."""
 
 import json
-import math
 import re
 from typing import Any
 
 from workbench.errors import UsageError
-from workbench.training.methods import METHODS
+from workbench.training.methods import METHODS, kto_weights
 
 SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
 USE = {
@@ -111,9 +110,8 @@ def _labels(figures: dict[str, Any], frozen: dict[str, Any]) -> str:
             f"- {figures['twice']} pairs have two or more votes; {share:.1f} % of their votes are for the side taken."
         )
     if figures["good"] or figures["bad"]:
-        lines.append(
-            f"- {figures['good']} single answers are labelled good, {figures['bad']} bad. {kto_weights(figures)}"
-        )
+        good, bad = figures["good"], figures["bad"]
+        lines.append(f"- {good} single answers are labelled good, {bad} bad. {_kto(good, bad)}")
     lines.append(
         f"- Split by prompt group: about {100 * policy.get('eval_share', 0.1):.0f} % of the groups are `test`, and no "
         "group is in both splits. Adding labels never moves a group."
@@ -126,14 +124,12 @@ def _labels(figures: dict[str, Any], frozen: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def kto_weights(figures: dict[str, Any]) -> str:
-    """The weights that bring (desirable weight x good) / (undesirable weight x bad) to 1."""
-    good, bad = figures["good"], figures["bad"]
+def _kto(good: int, bad: int) -> str:
+    """The weights that our own trainer takes for so many answers of each kind."""
     if not good or not bad:
         return "KTO needs both kinds."
-    more = math.ceil(100 * max(good, bad) / min(good, bad)) / 100
-    weights = (1.0, more) if good > bad else (more, 1.0)
-    return f"For KTO: `desirable_weight={weights[0]:g}`, `undesirable_weight={weights[1]:g}`."
+    desirable, undesirable = (round(weight, 2) for weight in kto_weights(good, bad))
+    return f"For KTO: `desirable_weight={desirable:g}`, `undesirable_weight={undesirable:g}`."
 
 
 def _sources(frozen: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from workbench.training.logps import PairLogps, SeqLogps
+from workbench.training.methods import kto_weights as kto_weights
 
 
 @dataclass(frozen=True)
@@ -218,19 +219,6 @@ def kto_loss(
 def kto_reference_point(policy: SeqLogps, ref: SeqLogps) -> Tensor:
     """max(0, mean D) over a whole step of answers paired with prompts they do not belong to, in nats, detached."""
     return (policy.total - ref.total).mean().clamp(min=0).detach()
-
-
-def kto_weights(good: float, bad: float) -> tuple[float, float]:
-    """(lambda_D, lambda_U) such that lambda_D good / (lambda_U bad) lies in [1, 4/3]; counts are of training rows.
-
-    30 good and 120 bad: (4, 1). 120 good and 30 bad: (1, 3). Source: arXiv:2402.01306, Eq. 8.
-    """
-    if not good or not bad:
-        return 1.0, 1.0
-    ratio = good / bad
-    if ratio < 1:
-        return 1 / ratio, 1.0
-    return 1.0, max(1.0, 0.75 * ratio)
 
 
 def cpo_loss(policy: PairLogps, p: Tensor | float = 1.0, *, beta: float) -> LossOutput:

@@ -280,6 +280,19 @@ METHODS: dict[str, Method] = {
 }
 
 
+def kto_weights(good: float, bad: float) -> tuple[float, float]:
+    """(lambda_D, lambda_U) such that lambda_D good / (lambda_U bad) lies in [1, 4/3]; counts are of training rows.
+
+    30 good and 120 bad: (4, 1). 120 good and 30 bad: (1, 3). Source: arXiv:2402.01306, Eq. 8.
+    """
+    if not good or not bad:
+        return 1.0, 1.0
+    ratio = good / bad
+    if ratio < 1:
+        return 1 / ratio, 1.0
+    return 1.0, max(1.0, 0.75 * ratio)
+
+
 def preset(method: str, *, tuning: str | None, parameters: int, units: int) -> dict[str, Any]:
     """The values a form starts from: by method, way of tuning and size of the model, with steps that fit few rows.
 

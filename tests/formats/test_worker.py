@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from workbench.formats import registry
+
 # file, dialect, lines, rejects by reason, items, judgements
 REAL = [
     ("hh-rlhf/harmless-base.test.jsonl", "hh_rlhf", 500, {"empty_answer": 1}, 499, 499),
@@ -185,3 +187,15 @@ def test_real_trees_and_pairwise_exports(realdata, bring_in):
 def test_real_chinese_rows_keep_what_was_broken_before(realdata, bring_in):
     done = bring_in(realdata / "llama-factory/dpo_zh_demo.json")
     assert done.report["notes"] == {"replacement_character": 2}
+
+
+def test_a_fault_of_the_program_names_the_line(bring_in, monkeypatch):
+    read = registry.DIALECTS["trl_preference"].read
+
+    def fault(row):
+        return read(row) if row.fields["prompt"] != "Q2" else {}["missing"]
+
+    monkeypatch.setattr(registry.DIALECTS["trl_preference"], "read", fault)
+    monkeypatch.setattr(registry, "fits", lambda dialect, row: dialect is registry.DIALECTS["trl_preference"])
+    report = bring_in(lines(*pairs(5))).report
+    assert report["error"].endswith("line 3: a fault of the program, KeyError: 'missing'")

@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import resource
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -61,7 +62,7 @@ class Reader:
         self.folder, self.number = folder, int(folder.name)
         self.path, self.name, self.project = Path(config["path"]), config["name"], config["project"]
         self.tasks, self.dialect, self.mapping = config["tasks"], config["dialect"], config["mapping"]
-        self.columns = Columns(self.path, self.name)
+        self.columns, self.at = Columns(self.path, self.name), 0
         self.report: dict[str, Json] = {
             **{"file": self.name, "dialect": None, "scores": {}, "columns": []},
             **dict.fromkeys(("lines", "accepted", "rejected", "items", "judgements"), 0),
@@ -78,6 +79,10 @@ class Reader:
             self.report["error"] = f"{self.name}: reading stopped, nothing was stored ({error.strerror or error})"
         except WorkbenchError as error:
             self.report["error"] = error.message
+        except Exception as error:
+            traceback.print_exc()
+            where = f", line {self.at}" if self.at else ""
+            self.report["error"] = f"{self.name}{where}: a fault of the program, {type(error).__name__}: {error}"
         return self.report
 
     def _run(self) -> None:
@@ -119,7 +124,7 @@ class Reader:
         writer = batch.BatchWriter(self.folder / "batch.parquet")
         with (self.folder / "rejects.jsonl").open("w", encoding="utf-8") as rejects:
             for line in rows(self.path, self.name):
-                report["lines"] += 1
+                report["lines"], self.at = report["lines"] + 1, line.number
                 try:
                     self._accept(line, writer, notes)
                     report["accepted"] += 1

@@ -147,3 +147,11 @@ def test_the_demo_is_made_once(house: House) -> None:
 def test_a_missing_file_is_named(house: House, project: int, tmp_path: Path) -> None:
     with pytest.raises((NotFound, InputError), match=r"gone\.jsonl"):
         do(house, "import_file", project=project, path=tmp_path / "gone.jsonl")
+
+
+def test_a_reader_that_takes_too_long_is_ended_and_says_so(
+    house: House, project: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.app.acts.data.PARSE_SECONDS", 0)
+    with pytest.raises(InputError, match=r"a\.jsonl: reading it took longer than 0 minutes"):
+        do(house, "import_file", project=project, path=pairs(tmp_path / "a.jsonl", 3))

@@ -43,12 +43,16 @@ def import_file(
     end = time.monotonic() + PARSE_SECONDS
     while process.alive(pid, known) and time.monotonic() < end:
         time.sleep(0.02)
+    late = process.alive(pid, known)
+    process.stop(pid, known, grace=0)
     report = read_json(folder / "report.json")
     if report is None:
-        process.stop(pid, known, grace=0)
-        raise InputError(
-            f"{config['name']}: the reader ended without a report; it may be too large for its 2 GB of memory"
+        why = (
+            f"took longer than {PARSE_SECONDS // 60} minutes: cut it into smaller files"
+            if late
+            else (f"was ended by the system, perhaps for its 2 GB of memory or its time; see {folder / 'log.txt'}")
         )
+        raise InputError(f"{config['name']}: reading it {why}")
     return {"import": number, "report": report}
 
 

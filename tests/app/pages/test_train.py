@@ -4,7 +4,7 @@ import gradio as gr
 import pytest
 
 from workbench.app import words
-from workbench.app.pages.train import FORM, component, filled
+from workbench.app.pages.train import DEARER, FORM, component, filled, given, priced
 from workbench.training.hparams import knobs
 from workbench.training.methods import METHODS, METRICS, preset
 
@@ -37,3 +37,39 @@ def test_one_component_serves_a_knob_in_every_method():
         for knob in knobs(method.hparams):
             assert component(knob) is component(FORM[knob.name]), f"{method.name}.{knob.name}"
     assert component(FORM["beta"]) is gr.Number
+
+
+def plan(**cost):
+    told = {
+        "steps": 52,
+        "memory": 1_900_000_000,
+        "seconds": 170.0,
+        "fits": True,
+        "tuning": "full",
+        "machine": 16 * 10**9,
+    }
+    return {"cost": told | cost}
+
+
+def test_the_cost_is_one_line_of_what_is_known():
+    assert "52 steps, about 1.9 GB, about 3 min<" in priced("en", plan())
+    assert "52 步，约 1.9 GB，约 3 分钟<" in priced("zh", plan())
+    assert ">52 steps, about 1.9 GB<" in priced("en", plan(seconds=None))
+    assert ">52 steps<" in priced("en", plan(seconds=None, memory=None))
+    assert priced("en", {"cost": None}) == ""
+
+
+@pytest.mark.parametrize(("lang", "adapters"), [("en", "lora"), ("zh", "lora")])
+def test_what_does_not_fit_comes_with_the_way_out(lang, adapters):
+    full, lora = (priced(lang, plan(fits=False, memory=40 * 10**9, tuning=t)) for t in ("full", "lora"))
+    assert "40.0 GB" in full
+    assert "16.0 GB" in full
+    assert (adapters in full, adapters in lora) == (True, False)
+
+
+def test_the_form_says_only_what_the_method_has():
+    values = tuple(knob.default if name != "epochs" else None for name, knob in FORM.items())
+    said = given("sft", values)
+    assert "loss_on" in said
+    assert not {"beta", "epochs"} & set(said)
+    assert set(DEARER) <= set(FORM)

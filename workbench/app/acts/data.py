@@ -104,13 +104,13 @@ def data(house: House, actor: str, *, project: int | str) -> dict[str, Any]:
         "project": found.id,
         "items": {task: count[task] for task in ("pair", "thumb", "rank", "prompt")},
         "labels": dict(Counter(vote["kind"] for vote in votes)),
-        "units": _units(votes),
+        "units": units_of(votes),
         "imports": imports.all(house.store, found.id),
         "snapshots": snapshots(house, actor, project=found.id)["snapshots"],
     }
 
 
-def _units(votes: list[dict[str, Any]]) -> dict[str, int]:
+def units_of(votes: list[dict[str, Any]]) -> dict[str, int]:
     """Distinct items a method of each kind could train on; a snapshot counts exactly."""
     decided = {v["item"] for v in votes if v["kind"] == "pair" and v["payload"]["choice"] in (0, 1)}
     bad = {v["item"] for v in votes if v["kind"] == "pair" and v["payload"]["choice"] == "both_bad"}

@@ -5,14 +5,18 @@ import shutil
 from typing import Any, Literal
 
 from workbench.app.acts.act import act
-from workbench.app.acts.data import data, snapshot
+from workbench.app.acts.cost import cost
+from workbench.app.acts.data import data, snapshot, units_of
 from workbench.app.house import House
 from workbench.errors import HomeUnusable, ModelError, UsageError
 from workbench.jobs import models
 from workbench.jobs.folder import read_json, read_lines
 from workbench.jobs.models import Model
+from workbench.schema import split_of
+from workbench.store import items, judgements
 from workbench.store import runs as rows
 from workbench.store import snapshots as frozen
+from workbench.store.projects import Project
 from workbench.training.hparams import RunConfig, knobs, make
 from workbench.training.methods import METHODS, Method, preset
 
@@ -24,21 +28,35 @@ Tuning = Literal["full", "lora"]
 
 @act("lead")
 def plan(
-    house: House, actor: str, *, project: int | str, method: str, model: str, tuning: Tuning | None = None
+    house: House,
+    actor: str,
+    *,
+    project: int | str,
+    method: str,
+    model: str,
+    tuning: Tuning | None = None,
+    hparams: dict[str, Any] = {},
 ) -> dict[str, Any]:
-    """What the Train form shows before a start: how many units there are, what is missing, the preset."""
-    entry, base = _method(method), models.get(house.home, model)
-    counts = data(house, actor, project=project)["units"]
+    """What the Train form shows before a start: how many units there are, what is missing, the preset, the cost.
+
+    The cost is that of the preset with `hparams` over it; None while there is nothing to train on.
+    """
+    found, entry, base = house.project(project), _method(method), models.get(house.home, model)
+    votes = judgements.current(house.store, found.id)
+    counts = units_of(votes)
     units = counts[entry.data]
-    values = preset(method, tuning=tuning, parameters=base.parameters, units=units)
-    missing = max(0, _least(values) - units)
+    values = preset(method, tuning=tuning or hparams.get("tuning"), parameters=base.parameters, units=units)
+    checked = vars(make(entry.hparams, values | hparams))
+    missing = max(0, _least(checked) - units)
+    train = units_of(_trained_on(house, found, votes))[entry.data]
+    voted = sorted({vote["item"] for vote in votes})
     return {
         "method": method,
         "units": units,
         "missing": missing,
         "needs": "more" if missing else "thumbs_both" if _one_sided(entry, counts) else None,
         "preset": values,
-        "steps": _steps(entry, values, units),
+        "cost": cost(house, entry, base, checked, voted, train) if train else None,
         "knobs": [vars(k) | {"type": k.type.__name__} for k in knobs(entry.hparams)],
     }
 
@@ -141,9 +159,10 @@ def _least(values: dict[str, Any]) -> int:
     return math.ceil(values["units_per_step"] / (1 - MOST_HELD_OUT))
 
 
-def _steps(entry: Method, values: dict[str, Any], units: int) -> int:
-    defaults = {k.name: k.default for k in knobs(entry.hparams)} | values
-    return max(1, math.ceil(units / defaults["units_per_step"]) * math.ceil(defaults["epochs"]))
+def _trained_on(house: House, project: Project, votes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Votes on items of the training side."""
+    groups = {row.id: row.group_id for row in items.iter_ids(house.store, project.id)}
+    return [v for v in votes if v["item"] in groups and split_of(groups[v["item"]], project.eval_share) == "train"]
 
 
 def _check_space(house: House, model: Model) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 from workbench.app import words
 from workbench.app.actions import ACTIONS
 from workbench.app.house import House
-from workbench.app.pages import parts
+from workbench.app.pages import figures, parts
 from workbench.app.roles import requires
 from workbench.jobs.folder import END_STATES
 from workbench.training.methods import METRICS
@@ -27,7 +27,8 @@ CHARTS = {
 ROWS = {"train": "#4f6bed", "eval": "#d9731a"}
 BAR = """<div role="progressbar" aria-valuenow="{{value}}" aria-valuemin="0" aria-valuemax="100">
 <div style="width: {{value}}%"></div></div>"""
-BAR_LOOK = """[role=progressbar] { height: 8px; border-radius: 4px; background: var(--pw-line); overflow: hidden; }
+BAR_LOOK = """[role=progressbar] { height: 8px; margin: 0 -12px; border-radius: 4px; overflow: hidden;
+  background: var(--pw-line); }
 [role=progressbar] div { height: 100%; background: var(--pw-main); transition: width .4s; }"""
 
 
@@ -36,6 +37,7 @@ def build(house: House, t: gr.I18n) -> gr.Dropdown:
     chosen = gr.Dropdown([], label=t("train.run"), elem_id="run")
     state = parts.block(elem_id="run-state")
     bar = gr.HTML(value=0, html_template=BAR, css_template=BAR_LOOK, elem_id="run-progress")
+    speed = figures.block(elem_id="run-figures")
     with gr.Row():
         stop = parts.button(t("train.stop"), visible=False, elem_id="run-stop")
         resume = parts.button(t("train.resume"), first=True, visible=False, elem_id="run-resume")
@@ -50,7 +52,7 @@ def build(house: House, t: gr.I18n) -> gr.Dropdown:
     timer = gr.Timer(TICK)
 
     lead, quiet = requires(house.accounts, "lead"), {"show_progress": "hidden", "api_visibility": "private"}
-    outputs = [drawn, state, bar, stop, resume, samples, config, log, *plots]
+    outputs = [drawn, state, bar, speed, stop, resume, samples, config, log, *plots]
     gr.context.Context.root_block.load(lead(partial(listed, house)), None, chosen, **quiet)
     for event in (timer.tick, chosen.change):
         event(lead(partial(draw, house)), [chosen, drawn], outputs, **quiet)
@@ -61,7 +63,7 @@ def build(house: House, t: gr.I18n) -> gr.Dropdown:
 
 def draw(house: House, request: gr.Request, number: int | None, before: str) -> list[Any]:
     """Everything about the run, or nothing when nothing has changed."""
-    lang, rest = words.lang_of(request), 7 + len(CHARTS)
+    lang, rest = words.lang_of(request), 8 + len(CHARTS)
     run = ACTIONS["run"](house, request.username, number=number) if number else None
     now = fingerprint(run)
     if now == before:
@@ -73,6 +75,7 @@ def draw(house: House, request: gr.Request, number: int | None, before: str) -> 
         now,
         describe(lang, run),
         percent(run["status"]),
+        figures.of_run(lang, run) + (legend(lang) if run["metrics"] else ""),
         gr.Button(visible=not ended),
         gr.Button(visible=ended and not done),
         answers(lang, run["samples"]),
@@ -98,20 +101,17 @@ def fingerprint(run: dict[str, Any] | None) -> str:
     if run is None:
         return "none"
     status = run["status"]
-    return f"{run['run']} {status['state']} {status['step']} {len(run['metrics'])} {len(run['samples'])}"
+    grown = len(run["metrics"]), len(run["samples"])
+    return " ".join(map(str, (run["run"], status["state"], status["step"], status.get("engine"), *grown)))
 
 
 def describe(lang: str, run: dict[str, Any]) -> str:
-    """State and time left in one line; below it what the run itself has to say."""
+    """State and result in one line; below it what the run itself has to say."""
     status = run["status"]
     line = words.say(lang, f"train.state.{status['state']}", step=status["step"] or 0, steps=status["steps"] or "?")
-    if status["state"] == "running" and status.get("eta_s") is not None:
-        minutes, seconds = divmod(int(status["eta_s"]), 60)
-        line += " · " + words.say(lang, "train.left", time=f"{minutes}:{seconds:02d}")
     if accuracy := held_out(run["metrics"]):
         line += " · " + words.say(lang, "train.result", value=f"{accuracy:.0%}")
-    said = parts.line(line) + (parts.line(status["message"], "quiet") if status.get("message") else "")
-    return said + (legend(lang) if run["metrics"] else "")
+    return parts.line(line) + (parts.line(status["message"], "quiet") if status.get("message") else "")
 
 
 def legend(lang: str) -> str:

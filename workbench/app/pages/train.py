@@ -1,5 +1,6 @@
 """The Train page: choose a method, see its form filled with the preset, start. Watching a run is `run_view`."""
 
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -7,13 +8,15 @@ import gradio as gr
 from workbench.app import words
 from workbench.app.actions import ACTIONS
 from workbench.app.house import House
-from workbench.app.pages import parts, run_view
+from workbench.app.pages import figures, parts, run_view
 from workbench.app.roles import requires
+from workbench.errors import UsageError
 from workbench.training.hparams import Knob, knobs
 from workbench.training.methods import METHODS
 
 # One component per knob name serves every method: a form shows those its method has.
 FORM: dict[str, Knob] = {knob.name: knob for method in METHODS.values() for knob in knobs(method.hparams)}
+DEARER = ("epochs", "units_per_step", "max_steps", "max_length", "lora_r", "precision")  # what the cost depends on
 
 
 def build(house: House, t: gr.I18n) -> None:
@@ -36,44 +39,84 @@ def build(house: House, t: gr.I18n) -> None:
             chosen = run_view.build(house, t)
     form = [fields[name] for name in FORM]
 
-    @requires(house.accounts, "lead")
-    def fill(request: gr.Request, name: str, model_name: str | None, tuning: str | None) -> list[Any]:
-        """The form of the chosen method at its preset, and whether there are labels enough."""
-        lang, project = words.lang_of(request), house.project_of(request.username, request.cookies)
-        names = startable(house, request.username)
-        model_name = model_name if model_name in names else next(iter(names), None)
-        models = gr.Dropdown(choices=names, value=model_name)
-        if project is None or model_name is None:
-            nothing = parts.line(words.say(lang, "train.nothing"))
-            return [models, "", nothing, gr.Button(interactive=False), *[gr.skip()] * len(FORM)]
-        plan = ACTIONS["plan"](
-            house, request.username, project=project.id, method=name, model=model_name, tuning=tuning
-        )
-        text = words.say(lang, f"train.ready.{plan['needs'] or 'yes'}", **plan)
-        said = [parts.line(words.say(lang, METHODS[name].summary), "quiet"), parts.line(text)]
-        open_now = gr.Button(interactive=plan["needs"] is None)
-        return [models, *said, open_now, *filled(name, plan["preset"], lang)]
-
-    @requires(house.accounts, "lead")
-    def fresh(request: gr.Request, name: str, model_name: str | None) -> list[Any]:
-        return fill.__wrapped__(request, name, model_name, None)
-
-    @requires(house.accounts, "lead")
-    def begin(request: gr.Request, name: str, model_name: str, *values: Any) -> gr.Dropdown:
-        own = {knob.name for knob in knobs(METHODS[name].hparams)}
-        given = {key: value for key, value in zip(FORM, values, strict=True) if key in own and value is not None}
-        project = house.project_of(request.username, request.cookies)
-        made = ACTIONS["train"](
-            house, request.username, project=project.id, method=name, model=model_name, hparams=given
-        )
-        return run_view.listed(house, request, made["run"])
-
-    shown = {"outputs": [model, about, ready, start, *form], "show_progress": "hidden", "api_visibility": "private"}
+    lead, quiet = requires(house.accounts, "lead"), {"show_progress": "hidden", "api_visibility": "private"}
+    shown = {"outputs": [model, about, ready, start, *form], **quiet}
     page = gr.context.Context.root_block
     for event in (page.load, method.change, model.input, preset.click):
-        event(fresh, [method, model], **shown)
-    fields["tuning"].input(fill, [method, model, fields["tuning"]], **shown)
-    start.click(begin, [method, model, *form], chosen, api_visibility="private")
+        event(lead(partial(fresh, house)), [method, model], **shown)
+    fields["tuning"].input(lead(partial(fill, house)), [method, model, fields["tuning"]], **shown)
+    for name in DEARER:
+        fields[name].input(
+            lead(partial(reckon, house)), [method, model, *form], [ready, start], trigger_mode="always_last", **quiet
+        )
+    start.click(lead(partial(begin, house)), [method, model, *form], chosen, api_visibility="private")
+
+
+def fill(house: House, request: gr.Request, name: str, model_name: str | None, tuning: str | None) -> list[Any]:
+    """The form of the chosen method at its preset, what it costs, and whether there are labels enough."""
+    lang, project = words.lang_of(request), house.project_of(request.username, request.cookies)
+    names = startable(house, request.username)
+    model_name = model_name if model_name in names else next(iter(names), None)
+    models = gr.Dropdown(choices=names, value=model_name)
+    if project is None or model_name is None:
+        nothing = parts.line(words.say(lang, "train.nothing"))
+        return [models, "", nothing, gr.Button(interactive=False), *[gr.skip()] * len(FORM)]
+    plan = ACTIONS["plan"](house, request.username, project=project.id, method=name, model=model_name, tuning=tuning)
+    about = parts.line(words.say(lang, METHODS[name].summary), "quiet")
+    return [models, about, *readiness(lang, plan), *filled(name, plan["preset"], lang)]
+
+
+def fresh(house: House, request: gr.Request, name: str, model_name: str | None) -> list[Any]:
+    return fill(house, request, name, model_name, None)
+
+
+def reckon(house: House, request: gr.Request, name: str, model_name: str | None, *values: Any) -> list[Any]:
+    """Readiness and cost of the form as it stands, or which of its values cannot be."""
+    project = house.project_of(request.username, request.cookies)
+    if project is None or model_name is None:
+        return [gr.skip(), gr.skip()]
+    asked = {"project": project.id, "method": name, "model": model_name, "hparams": given(name, values)}
+    try:
+        return readiness(words.lang_of(request), ACTIONS["plan"](house, request.username, **asked))
+    except UsageError as error:
+        return [parts.line(error.message, "bad"), gr.Button(interactive=False)]
+
+
+def begin(house: House, request: gr.Request, name: str, model_name: str, *values: Any) -> gr.Dropdown:
+    project = house.project_of(request.username, request.cookies)
+    asked = {"project": project.id, "method": name, "model": model_name, "hparams": given(name, values)}
+    made = ACTIONS["train"](house, request.username, **asked)
+    return run_view.listed(house, request, made["run"])
+
+
+def given(method: str, values: tuple[Any, ...]) -> dict[str, Any]:
+    """What the form says of the knobs that the method has; a field left empty says nothing."""
+    own = {knob.name for knob in knobs(METHODS[method].hparams)}
+    return {key: value for key, value in zip(FORM, values, strict=True) if key in own and value is not None}
+
+
+def readiness(lang: str, plan: dict[str, Any]) -> list[Any]:
+    """Whether there are labels enough and what the run costs, and the button that goes with it."""
+    text = parts.line(words.say(lang, f"train.ready.{plan['needs'] or 'yes'}", **plan))
+    return [text + priced(lang, plan), gr.Button(interactive=plan["needs"] is None)]
+
+
+def priced(lang: str, plan: dict[str, Any]) -> str:
+    """Steps, memory and time in one line; what to do when this machine has not enough."""
+    cost = plan["cost"]
+    if cost is None:
+        return ""
+    told = [words.say(lang, "train.cost.steps", steps=cost["steps"])]
+    if cost["memory"]:
+        told.append(words.say(lang, "train.cost.about", value=figures.memory(cost["memory"])))
+    if cost["seconds"]:
+        told.append(words.say(lang, "train.cost.about", value=figures.duration(lang, cost["seconds"])))
+    line = parts.line(words.say(lang, "train.cost.and").join(told))
+    if cost["fits"]:
+        return line
+    key = f"train.cost.too_large.{cost['tuning']}"
+    memory, has = figures.memory(cost["memory"]), figures.memory(cost["machine"])
+    return line + parts.line(words.say(lang, key, memory=memory, machine=has), "bad")
 
 
 def startable(house: House, actor: str) -> list[str]:

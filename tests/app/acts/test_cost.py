@@ -1,0 +1,119 @@
+"""What a run would cost: steps to the number, memory within reach of what it took, time only from a run like it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench.app.actions import ACTIONS
+from workbench.app.acts import cost as costs
+from workbench.app.house import House
+from workbench.jobs import machine
+from workbench.jobs.folder import append_line, write_json
+from workbench.settings import DEMO, Settings
+from workbench.store.snapshots import get
+
+pytestmark = pytest.mark.skipif(not (DEMO / "model").is_dir(), reason="the demo model is not in this checkout")
+ROWS = 120
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    opened = House.open(Settings(home=tmp_path / "home"))
+    opened._closing.set()  # no run is started here
+    opened._watch.join()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def project(house: House, tmp_path: Path) -> int:
+    number = do(house, "project_create", name="herbs")["id"]
+    path = tmp_path / "pairs.jsonl"
+    # 70 bytes of prompt and 35 of each answer are 20 and 10 tokens
+    lines = [{"prompt": f"{n:070}", "chosen": f"{n:035}", "rejected": f"{n + 500:035}"} for n in range(ROWS)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    parsed = do(house, "import_file", project=number, path=path)["import"]
+    do(house, "import_confirm", project=number, number=parsed)
+    return number
+
+
+def do(house: House, act: str, **values: Any) -> dict[str, Any]:
+    return ACTIONS[act](house, "local", **values)
+
+
+def cost(house: House, project: int, method: str = "dpo", **hparams: Any) -> dict[str, Any]:
+    return do(house, "plan", project=project, method=method, model="demo-tiny", hparams=hparams)["cost"]
+
+
+def finished(house: House, project: int, rates: list[float], state: str = "done", **hparams: Any) -> int:
+    number = do(house, "train", project=project, method="dpo", model="demo-tiny", hparams=hparams)["run"]
+    folder = house.runs.folder(number)
+    for rate in rates:
+        append_line(folder / "metrics.jsonl", {"step": 1, "tokens_per_second": rate})
+    write_json(folder / "status.json", {"state": state, "attempt": 1, "step": 1, "steps": 1, "message": None})
+    return number
+
+
+def test_nothing_to_train_on_costs_nothing(house: House) -> None:
+    empty = do(house, "project_create", name="empty")["id"]
+    assert cost(house, empty) is None
+
+
+def test_steps_are_those_of_the_training_side(house: House, project: int) -> None:
+    made = get(house.store, do(house, "snapshot", project=project)["hash"])
+    import pyarrow.parquet as pq
+
+    sides = pq.read_table(made.folder / "pairs.parquet")["split"].to_pylist()
+    train = sides.count("train")
+    assert 0 < train < ROWS
+    assert cost(house, project, units_per_step=8, epochs=3)["steps"] == -(-train // 8) * 3
+    assert cost(house, project, units_per_step=8, epochs=3, max_steps=7)["steps"] == 7
+
+
+def test_tokens_come_from_the_bytes_of_the_texts(house: House, project: int) -> None:
+    texts = costs.measured(house, list(range(1, ROWS + 1)))
+    assert (texts.prompt, texts.answer, texts.longest) == pytest.approx((20, 10, 30))
+    assert costs.measured(house, []) is None
+
+
+def test_memory_grows_with_what_a_step_holds(house: House, project: int) -> None:
+    small, large = (cost(house, project, units_per_step=n)["memory"] for n in (4, 64))
+    assert costs.CHILD < small < large < 2 * costs.CHILD
+    assert cost(house, project, tuning="lora")["memory"] < cost(house, project, tuning="full")["memory"]
+
+
+@pytest.mark.parametrize("method", ["sft", "rm", "dpo", "simpo"])
+def test_every_method_has_its_cost(house: House, project: int, method: str) -> None:
+    told = cost(house, project, method)
+    assert told["fits"]
+    assert told["memory"] > costs.CHILD
+
+
+def test_a_machine_too_small_is_told(house: House, project: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "memory", lambda: machine.Memory(100 << 20, on_gpu=False))
+    told = cost(house, project)
+    assert not told["fits"]
+    assert told["memory"] > told["machine"]
+
+
+def test_time_is_known_from_the_newest_finished_run_like_it(house: House, project: int) -> None:
+    assert cost(house, project, tuning="full")["seconds"] is None
+    finished(house, project, [50.0], tuning="full")
+    finished(house, project, [90.0, 100.0, 400.0], tuning="full")
+    finished(house, project, [7.0], tuning="lora")
+    finished(house, project, [1.0], state="failed", tuning="full")
+    house.runs.root.joinpath("000099").mkdir()
+    (house.runs.root / "000099" / "config.json").write_text("{broken")
+    # 5 steps of 8 pairs, two answers of 20 + 10 tokens each, at the middle of the rates
+    assert cost(house, project, tuning="full", units_per_step=8, max_steps=5)["seconds"] == pytest.approx(24)
+    assert cost(house, project, tuning="lora", units_per_step=8, max_steps=5)["seconds"] == pytest.approx(2400 / 7)
+
+
+def test_a_model_of_another_size_tells_nothing(house: House, project: int) -> None:
+    finished(house, project, [50.0], tuning="full")
+    base = costs.models.get(house.home, "demo-tiny")
+    assert costs.tokens_per_second(house, base, "full") == 50.0
+    assert costs.tokens_per_second(house, costs.replace(base, parameters=5 * base.parameters), "full") is None

@@ -7,9 +7,10 @@ import hashlib
 import json
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -107,6 +108,34 @@ def policy_of(project: projects.Project, wanted: dict[str, Json]) -> dict[str, J
     if not 0 <= rules["eval_share"] <= 0.2:
         raise UsageError(f"eval_share {rules['eval_share']!r}: from 0 to 0.2")
     return rules | {"purposes": sorted(rules["purposes"])}
+
+
+def tally(store: Store, project: int, **policy: Json) -> dict[str, Counter[str]]:
+    """`tally_of` a snapshot that would be frozen now. The answer is kept until something is stored."""
+    rules = policy_of(projects.get(store, project), policy)
+    return _tally(store, project, store.seq, canonical(rules))
+
+
+@lru_cache(8)
+def _tally(store: Store, project: int, seq: int, rules: str) -> dict[str, Counter[str]]:
+    return tally_of(collect(store, project, json.loads(rules))[0])
+
+
+def tally_of(tables: Mapping[str, pa.Table]) -> dict[str, Counter[str]]:
+    """Rows of each file by split, and of the thumbs on the training side how many are `true` and `false`."""
+    found = {name: Counter(table["split"].to_pylist()) for name, table in tables.items()}
+    if thumbs := tables.get("thumbs"):
+        sides = zip(thumbs["split"].to_pylist(), thumbs["label"].to_pylist(), strict=True)
+        found["thumbs"] |= Counter(str(label).lower() for split, label in sides if split == "train")
+    return found
+
+
+def read_tally(snapshot: Snapshot) -> dict[str, Counter[str]]:
+    """`tally_of` a frozen one."""
+    columns = {name: ["split", "label"] if name == "thumbs" else ["split"] for name in snapshot.rows}
+    return tally_of(
+        {name: pq.read_table(snapshot.folder / f"{name}.parquet", columns=columns[name]) for name in columns}
+    )
 
 
 def collect(store: Store, project: int, policy: dict[str, Json]) -> tuple[dict[str, pa.Table], dict[str, Json]]:

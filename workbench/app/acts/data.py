@@ -100,28 +100,14 @@ def data(house: House, actor: str, *, project: int | str) -> dict[str, Any]:
     kinds = {0: "prompt", 1: "thumb", 2: "pair"}
     count = Counter(kinds.get(row.n_candidates, "rank") for row in items.iter_ids(house.store, found.id))
     votes = judgements.current(house.store, found.id)
+    ready = frozen.tally(house.store, found.id)
     return {
         "project": found.id,
         "items": {task: count[task] for task in ("pair", "thumb", "rank", "prompt")},
         "labels": dict(Counter(vote["kind"] for vote in votes)),
-        "units": units_of(votes),
+        "units": {name: counts["train"] + counts["test"] for name, counts in ready.items()},
         "imports": imports.all(house.store, found.id),
         "snapshots": snapshots(house, actor, project=found.id)["snapshots"],
-    }
-
-
-def units_of(votes: list[dict[str, Any]]) -> dict[str, int]:
-    """Distinct items a method of each kind could train on; a snapshot counts exactly."""
-    decided = {v["item"] for v in votes if v["kind"] == "pair" and v["payload"]["choice"] in (0, 1)}
-    bad = {v["item"] for v in votes if v["kind"] == "pair" and v["payload"]["choice"] == "both_bad"}
-    thumbs = {v["item"]: v["payload"]["label"] for v in votes if v["kind"] == "thumb"}
-    return {
-        "pairs": len(decided),
-        "thumbs": len(thumbs) + 2 * len(bad),
-        "true": sum(thumbs.values()),
-        "false": len(thumbs) - sum(thumbs.values()) + 2 * len(bad),
-        "demonstrations": len(decided) + sum(thumbs.values()),
-        "rankings": len({v["item"] for v in votes if v["kind"] == "rank"}),
     }
 
 

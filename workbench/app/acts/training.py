@@ -2,28 +2,28 @@
 
 import math
 import shutil
+from collections import Counter
 from typing import Any, Literal
 
 from workbench.app.acts.act import act
-from workbench.app.acts.cost import cost
-from workbench.app.acts.data import data, snapshot, units_of
+from workbench.app.acts.cost import cost, shape_of
+from workbench.app.acts.data import snapshot
 from workbench.app.house import House
 from workbench.errors import HomeUnusable, ModelError, UsageError
 from workbench.jobs import models
-from workbench.jobs.folder import read_json, read_lines
+from workbench.jobs.folder import END_STATES, read_json, read_lines
 from workbench.jobs.models import Model
-from workbench.schema import split_of
-from workbench.store import items, judgements
+from workbench.store import items
 from workbench.store import runs as rows
 from workbench.store import snapshots as frozen
 from workbench.store.projects import Project
-from workbench.training.hparams import RunConfig, knobs, make
-from workbench.training.methods import METHODS, Method, preset
+from workbench.training.hparams import RunConfig, make
+from workbench.training.methods import METHODS, Method, Training, preset
 
 FREE_BYTES = 1 << 30
-MOST_HELD_OUT = 0.2  # of the labels may lie on the test side, and training needs one full step
+CHECKPOINTS = 5
 LOG_BYTES = 20_000
-Tuning = Literal["full", "lora"]
+Tuning = Literal["full", "lora", "qlora"]
 
 
 @act("lead")
@@ -42,22 +42,18 @@ def plan(
     The cost is that of the preset with `hparams` over it; None while there is nothing to train on.
     """
     found, entry, base = house.project(project), _method(method), models.get(house.home, model)
-    votes = judgements.current(house.store, found.id)
-    counts = units_of(votes)
-    units = counts[entry.data]
-    values = preset(method, tuning=tuning or hparams.get("tuning"), parameters=base.parameters, units=units)
-    checked = vars(make(entry.hparams, values | hparams))
-    missing = max(0, _least(checked) - units)
-    train = units_of(_trained_on(house, found, votes))[entry.data]
-    voted = sorted({vote["item"] for vote in votes})
+    counts = frozen.tally(house.store, found.id)[entry.data]
+    values = _preset(entry, base, counts["train"], {"tuning": tuning} if tuning else hparams)
+    checked = make(entry.hparams, values | hparams)
+    missing = _missing(checked, counts, found)
+    texts = [row.id for row in items.iter_ids(house.store, found.id) if row.n_candidates]
     return {
         "method": method,
-        "units": units,
+        "units": counts["train"] + counts["test"],
         "missing": missing,
         "needs": "more" if missing else "thumbs_both" if _one_sided(entry, counts) else None,
         "preset": values,
-        "cost": cost(house, entry, base, checked, voted, train) if train else None,
-        "knobs": [vars(k) | {"type": k.type.__name__} for k in knobs(entry.hparams)],
+        "cost": cost(house, entry, base, vars(checked), texts, counts["train"]) if counts["train"] else None,
     }
 
 
@@ -75,15 +71,14 @@ def train(
 ) -> dict[str, Any]:
     """Freeze a snapshot, write the run's folder, queue its child. Returns the run's number."""
     found, entry, base = house.project(project), _method(method), _startable(models.get(house.home, model))
-    _check_space(house, base)
     made = frozen.get(house.store, found.id, snapshot_hash or snapshot(house, actor, project=found.id)["hash"])
-    units = made.rows.get(entry.data, 0)
-    tuning = hparams.get("tuning")
-    values = preset(method, tuning=tuning, parameters=base.parameters, units=units) | hparams
-    checked = make(entry.hparams, values)
-    if missing := max(0, _least(vars(checked)) - units):
-        raise UsageError(f"{entry.title} needs {entry.data}: there are {units}, label at least {missing} more")
-    if _one_sided(entry, data(house, actor, project=found.id)["units"]):
+    counts = frozen.read_tally(made)[entry.data]
+    checked = make(entry.hparams, _preset(entry, base, counts["train"], hparams) | hparams)
+    _check_space(house, base, checked)
+    if missing := _missing(checked, counts, found):
+        there = f"{counts['train']} to train on and {counts['test']} held out"
+        raise UsageError(f"{entry.title} needs {entry.data}: there are {there}, label at least {missing} more")
+    if _one_sided(entry, counts):
         raise UsageError(f"{entry.title} needs good and bad answers: all labels so far are of one kind")
     payload = {"project": found.id, "method": method, "model": model, "snapshot": made.hash, "title": title}
     number = rows.create(house.store, actor, payload)
@@ -128,6 +123,8 @@ def run(house: House, actor: str, *, number: int) -> dict[str, Any]:
 
 @act("lead")
 def run_stop(house: House, actor: str, *, number: int, save: bool = True) -> dict[str, Any]:
+    if (state := house.runs.status(number)["state"]) in END_STATES:
+        raise UsageError(f"run {number} is {state}: there is nothing to stop")
     house.runs.stop(number, save=save)
     return {"run": number, "status": house.runs.status(number)}
 
@@ -150,24 +147,28 @@ def _startable(model: Model) -> Model:
     return model
 
 
-def _one_sided(entry: Method, counts: dict[str, int]) -> bool:
-    return entry.data == "thumbs" and min(counts["true"], counts["false"]) == 0
+def _preset(entry: Method, base: Model, units: int, hparams: dict[str, Any]) -> dict[str, Any]:
+    tuning = hparams.get("tuning")
+    if tuning is not None:
+        make(entry.hparams, {"tuning": tuning})
+    return preset(entry.name, tuning=tuning, parameters=base.parameters, units=units)
 
 
-def _least(values: dict[str, Any]) -> int:
-    """Labels that leave enough for one step even when as many as may be are held out."""
-    return math.ceil(values["units_per_step"] / (1 - MOST_HELD_OUT))
+def _one_sided(entry: Method, counts: Counter[str]) -> bool:
+    return entry.data == "thumbs" and not (counts["true"] and counts["false"])
 
 
-def _trained_on(house: House, project: Project, votes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Votes on items of the training side."""
-    groups = {row.id: row.group_id for row in items.iter_ids(house.store, project.id)}
-    return [v for v in votes if v["item"] in groups and split_of(groups[v["item"]], project.eval_share) == "train"]
+def _missing(checked: Training, counts: Counter[str], project: Project) -> int:
+    """Labels until the training side holds one step; those to come go to both sides alike."""
+    return math.ceil(max(0, checked.units_per_step - counts["train"]) / (1 - project.eval_share))
 
 
-def _check_space(house: House, model: Model) -> None:
-    """Room for the kept checkpoints, two spare ones (weights and optimiser, 12 bytes a parameter) and 1 GB."""
-    needed = 5 * 12 * model.parameters + FREE_BYTES
+def _check_space(house: House, model: Model, checked: Training) -> None:
+    """Room for the kept checkpoints and two spare ones (12 bytes for each trained weight), the result, and 1 GB."""
+    trained = model.parameters
+    if checked.tuning != "full":
+        trained = checked.lora_r * shape_of(model).adapted
+    needed = CHECKPOINTS * 12 * trained + 4 * trained + FREE_BYTES
     free = shutil.disk_usage(house.home).free
     if free < needed:
         raise HomeUnusable(f"{house.home} has {free >> 20} MB free; this run needs {needed >> 20} MB: free some space")

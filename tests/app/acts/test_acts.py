@@ -97,7 +97,7 @@ def test_the_same_labels_are_the_same_snapshot(house: House, project: int, tmp_p
 
 
 def test_training_says_how_many_labels_are_missing(house: House, project: int) -> None:
-    with pytest.raises(UsageError, match="label at least 10 more"):
+    with pytest.raises(UsageError, match="label at least 9 more"):
         do(house, "train", project=project, method="dpo", model="demo-tiny")
     plan = do(house, "plan", project=project, method="dpo", model="demo-tiny")
     assert (plan["needs"], plan["missing"], plan["preset"]["tuning"]) == ("more", 10, "full")

@@ -63,7 +63,7 @@ def test_nothing_to_train_on_costs_nothing(house: House) -> None:
 
 
 def test_steps_are_those_of_the_training_side(house: House, project: int) -> None:
-    made = get(house.store, do(house, "snapshot", project=project)["hash"])
+    made = get(house.store, project, do(house, "snapshot", project=project)["hash"])
     import pyarrow.parquet as pq
 
     sides = pq.read_table(made.folder / "pairs.parquet")["split"].to_pylist()

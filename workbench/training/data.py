@@ -202,12 +202,12 @@ def _common_prefix(a: Ids, b: Ids) -> int:
 
 
 def _ended(answer: Ids, stop: Stops, form: Form) -> Ids:
-    found = np.nonzero(reduce(np.logical_or, (answer == i for i in stop.ids)))[0]
-    if form == "chat" and len(found):
-        return answer[: found[-1] + 1]
-    if len(found) and found[-1] == len(answer) - 1:
-        return answer
-    return np.append(answer, np.int32(stop.append))
+    found = np.nonzero(reduce(np.logical_or, (answer == i for i in stop.ids)))[0].tolist()
+    if not found or (form == "text" and found[-1] != len(answer) - 1):
+        return np.append(answer, np.int32(stop.append))
+    while len(found) > 1 and found[-2] == found[-1] - 1:  # the text ended by itself before the template ended it
+        found.pop()
+    return answer[: found[-1] + 1]
 
 
 def check_vocabulary(encoded: Iterable[Encoded], rows: int) -> None:

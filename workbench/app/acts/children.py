@@ -12,21 +12,21 @@ from workbench.errors import EngineError
 from workbench.jobs import process
 from workbench.jobs.folder import read_json, write_json
 
-SECONDS = 3600
 NETWORK = ("HF_TOKEN", "HF_ENDPOINT", "HF_HOME", "HF_HUB_DISABLE_XET", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE")
 
 
 def finish(house: House, module: str, config: dict[str, Any], *, network: bool = False) -> dict[str, Any]:
-    """Run `python -m module --job folder` on config.json and wait: result.json, or its error."""
+    """Run `python -m module --job folder` on config.json and wait, however long: result.json, or its error."""
     folder = house.home / "tmp" / f"{module.rpartition('.')[2]}-{uuid4().hex[:12]}"
     folder.mkdir(parents=True, mode=0o700)
     write_json(folder / "config.json", config)
     env = {k: os.environ[k] for k in NETWORK if k in os.environ} | {"HF_HUB_OFFLINE": "0"} if network else None
     pid, known = process.start(module, ["--job", str(folder)], folder, env=env)
-    end = time.monotonic() + SECONDS
-    while process.alive(pid, known) and time.monotonic() < end:
-        time.sleep(0.02)
-    process.stop(pid, known, grace=0)
+    try:
+        while process.alive(pid, known):
+            time.sleep(0.02)
+    finally:
+        process.stop(pid, known, grace=0)
     result = read_json(folder / "result.json") or {
         "error": f"{module} ended without a result; see {folder / 'log.txt'}"
     }

@@ -1,10 +1,13 @@
 """The file protocol between a child and the server."""
 
+import hashlib
 import json
 import os
 import signal
 
-from workbench.jobs.folder import Reporter, append_line, read_json, read_lines, write_json
+import pytest
+
+from workbench.jobs.folder import Reporter, append_line, aside, read_json, read_lines, sha256, write_json
 
 
 def test_json_is_replaced_whole_and_missing_gives_the_default(tmp_path):
@@ -66,3 +69,17 @@ def test_reporter_takes_sigterm_as_save_and_stop(tmp_path):
         assert reporter.stop_requested() == "save_and_stop"
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_a_folder_takes_its_place_whole_or_not_at_all(tmp_path):
+    out = tmp_path / "out"
+    for text in ("old", "new"):
+        with aside(out) as part:
+            (part / "deep").mkdir()
+            (part / "deep" / "text").write_text(text)
+    with pytest.raises(FileNotFoundError), aside(out) as part:
+        (part / "gone").rename(part / "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert [path.name for path in out.iterdir()] == ["deep"]
+    assert (out / "deep" / "text").read_text() == "new"
+    assert sha256(out / "deep" / "text") == hashlib.sha256(b"new").hexdigest()

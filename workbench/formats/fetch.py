@@ -12,7 +12,7 @@ from huggingface_hub import HfApi, hf_hub_download
 
 from workbench.errors import InputError, UsageError
 from workbench.formats.remote import api, patiently, repository, run_job
-from workbench.jobs.folder import write_json
+from workbench.jobs.folder import aside, write_json
 
 WANTED = {
     "model": (
@@ -41,25 +41,19 @@ def fetch(config: dict[str, Any]) -> dict[str, Any]:
     names = [file.rfilename for file in info.siblings or [] if wanted(file.rfilename, kind)]
     if not any(fnmatch(name, pattern) for name in names for pattern in NEEDED[kind]):
         raise InputError(f"{repo}: nothing there that can be used; it takes {' or '.join(NEEDED[kind])}")
-    aside = to.with_name(f".{to.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
+    with aside(to) as part:
         for file in names:
-            _download(hub, aside, repo, kind, file, info.sha)
-        shutil.rmtree(aside / ".cache", ignore_errors=True)
+            _download(hub, part, repo, kind, file, info.sha)
+        shutil.rmtree(part / ".cache", ignore_errors=True)
         if kind == "model":
-            write_json(aside / "workbench.json", {"hub": {"id": repo, "commit": info.sha}})
-        aside.rename(to)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
+            write_json(part / "workbench.json", {"hub": {"id": repo, "commit": info.sha}})
     return {"commit": info.sha, "files": names}
 
 
-def _download(hub: HfApi, aside: Path, repo: str, kind: str, file: str, commit: str) -> None:
+def _download(hub: HfApi, part: Path, repo: str, kind: str, file: str, commit: str) -> None:
     patiently(
         lambda: hf_hub_download(
-            repo, file, repo_type=kind, revision=commit, local_dir=aside, token=hub.token, endpoint=hub.endpoint
+            repo, file, repo_type=kind, revision=commit, local_dir=part, token=hub.token, endpoint=hub.endpoint
         )
     )
 

@@ -3,9 +3,6 @@
 The same snapshot gives the same bytes. Leaves out the upload (`push`) and the words of the card (`cards`).
 """
 
-import hashlib
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,7 @@ from workbench.errors import UsageError
 from workbench.formats.cards import dataset_card, license_id
 from workbench.formats.extra import write_extra
 from workbench.formats.snapshot import Row, figures, languages, rows, text
-from workbench.jobs.folder import read_json, write_json
+from workbench.jobs.folder import aside, read_json, sha256, write_json
 
 FORMAT = "workbench-dataset/1"
 ROW_GROUP = 50_000
@@ -46,24 +43,15 @@ def export_dataset(snapshot: Path, out: Path, *, title: str, license: str | None
     license = license_id(license)
     if out.exists() and not _exported(out):
         raise UsageError(f"{out} exists and is not an export: name a new folder")
-    aside = out.with_name(f".{out.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
+    with aside(out) as part:
         frozen = read_json(snapshot / "manifest.json")
-        counts = {config: splits for name in CONFIGS for config, splits in _config(snapshot, aside, name)}
+        counts = {config: splits for name in CONFIGS for config, splits in _config(snapshot, part, name)}
         if not counts:
             raise UsageError(f"snapshot {frozen['hash'][:12]} has no labelled rows: there is nothing to export yet")
-        extra = write_extra(snapshot, aside / "extra")
+        extra = write_extra(snapshot, part / "extra")
         card = dataset_card(title, license, counts, extra, frozen, figures(snapshot), languages(snapshot))
-        (aside / "README.md").write_text(card, encoding="utf-8")
-        write_json(aside / "manifest.json", _manifest(aside, title, license, counts, frozen))
-        for path in aside.rglob("*"):
-            _sync(path)
-        _put(aside, out)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
+        (part / "README.md").write_text(card, encoding="utf-8")
+        write_json(part / "manifest.json", _manifest(part, title, license, counts, frozen))
     return {config: sum(splits.values()) for config, splits in counts.items()}
 
 
@@ -73,24 +61,6 @@ def _exported(folder: Path) -> bool:
         return read_json(folder / "manifest.json", {}).get("format") == FORMAT
     except (OSError, ValueError, AttributeError):
         return False
-
-
-def _put(aside: Path, out: Path) -> None:
-    old = out.with_name(f".{out.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if out.exists():
-        out.rename(old)
-    aside.rename(out)
-    _sync(out.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _config(snapshot: Path, out: Path, name: str) -> Iterator[tuple[str, dict[str, int]]]:
@@ -181,7 +151,7 @@ def _manifest(folder: Path, title: str, license: str | None, counts: dict[str, A
         "files": {
             str(p.relative_to(folder)): {
                 "bytes": p.stat().st_size,
-                "sha256": hashlib.sha256(p.read_bytes()).hexdigest(),
+                "sha256": sha256(p),
             }
             for p in files
         },

@@ -12,6 +12,7 @@ from huggingface_hub import HfApi, RepoFile
 from workbench.errors import EngineError, UsageError
 from workbench.formats.hub import NAMES
 from workbench.formats.remote import api, patiently, repository, run_job
+from workbench.jobs.folder import sha256
 
 # What an older version may have left: an old shard beside a new one would double the rows.
 STALE = {
@@ -60,8 +61,7 @@ def _compare(hub: HfApi, folder: Path, repo: str, kind: str, commit: str) -> Non
 
 def _same(path: Path, entry: RepoFile) -> bool:
     if entry.lfs:
-        with path.open("rb") as source:
-            return entry.lfs.sha256 == hashlib.file_digest(source, "sha256").hexdigest()
+        return entry.lfs.sha256 == sha256(path)
     data = path.read_bytes()
     return entry.blob_id == hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 

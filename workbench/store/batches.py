@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.errors import Gap
-from workbench.jobs.folder import read_json
+from workbench.jobs.folder import read_json, sha256
 from workbench.schema import Event, Json, Judgement, canonical
 from workbench.store.batch_row import COLUMNS
 from workbench.store.failpoint import failpoint
@@ -187,8 +187,3 @@ def incomplete(store: "Store") -> list[dict[str, Json]]:
         for done in store.latest("imports")
         if (items.get(done["id"], 0), votes.get(done["id"], 0)) != (done["items"], done["judgements"])
     ]
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as source:
-        return hashlib.file_digest(source, "sha256").hexdigest()

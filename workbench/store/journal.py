@@ -19,6 +19,7 @@ from typing import Self
 from uuid import UUID
 
 from workbench.errors import StoreDamaged
+from workbench.jobs.folder import sha256, sync
 from workbench.schema import LABEL_KINDS, Event, Judgement, canonical
 
 SEGMENT_BYTES = 64 * 2**20
@@ -186,7 +187,7 @@ class Journal:
 
     def closing(self) -> dict[str, object]:
         """What the entry that opens the next segment says about this one."""
-        return {"number": self.number + 1, "sha256": hashlib.sha256(self.path.read_bytes()).hexdigest()}
+        return {"number": self.number + 1, "sha256": sha256(self.path)}
 
     def append(self, entries: list[Entry]) -> None:
         """One write and one sync for all; on disk when it returns. A `segment` entry comes alone and opens its file."""
@@ -209,12 +210,3 @@ class Journal:
 
     def close(self) -> None:
         os.close(self._file)
-
-
-def sync(path: Path) -> None:
-    """Make a file, or the names in a folder, last through a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

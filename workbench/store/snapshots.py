@@ -18,14 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.errors import NotFound, StorageUnavailable, StoreDamaged, UsageError
-from workbench.jobs.folder import read_json, write_json
+from workbench.jobs.folder import read_json, sha256, sync, write_json
 from workbench.schema import Event, Item, Json, canonical, split_of
 from workbench.store import items, judgements, projects, rows
-from workbench.store.batches import sha256
 from workbench.store.db import Store, uid
 from workbench.store.failpoint import failpoint
 from workbench.store.frozen_rows import SCHEMAS, Frozen, Row
-from workbench.store.journal import sync
 from workbench.store.verdicts import ADJUDICATION, Vote
 
 FORMAT = "workbench-snapshot/1"

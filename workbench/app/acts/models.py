@@ -12,6 +12,7 @@ from workbench.app.acts.children import finish, push_folder
 from workbench.app.house import House
 from workbench.errors import Conflict, NotAllowed, UsageError
 from workbench.jobs import models as folders
+from workbench.jobs.folder import aside
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
 Form = Literal["adapter", "merged"]
@@ -35,10 +36,8 @@ def model_add(house: House, actor: str, *, source: str, name: str | None = None)
         if actor != LOCAL:
             raise NotAllowed(f"{source} is a folder of the server: only its own command line may name one")
         folders.scan(Path(source), name)
-        aside = target.with_name(f".{name}.part")
-        shutil.rmtree(aside, ignore_errors=True)
-        shutil.copytree(source, aside, ignore=shutil.ignore_patterns(".*"))
-        aside.rename(target)
+        with aside(target) as part:
+            shutil.copytree(source, part, ignore=shutil.ignore_patterns(".*"), dirs_exist_ok=True)
     else:
         finish(house, "workbench.formats.fetch", {"model": source, "to": str(target)}, network=True)
     return asdict(folders.scan(target, name))

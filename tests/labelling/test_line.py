@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from time import tzset
 from uuid import UUID, uuid4
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import settings, strategies
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from workbench.errors import Conflict
-from workbench.labelling.line import LEASE_SECONDS, Line
+from workbench.labelling.line import LEASE_SECONDS, Line, day_of
 from workbench.schema import Judgement
 
 PEOPLE = ("ann", "bob", "cid")
@@ -136,6 +137,18 @@ def test_today_begins_anew_each_day() -> None:
         line.apply(Judgement(uuid4(), item, "ann", "pair", {}, ts=ts))
         assert line.progress("ann")["today"] == int(ts == now)
     assert line.progress("ann")["mine"] == 3
+
+
+def test_a_day_begins_at_midnight_of_the_clock_on_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In summer as in winter, whenever the server was started."""
+    with monkeypatch.context() as there:
+        there.setenv("TZ", "Europe/Berlin")
+        tzset()
+        summer = [datetime(2026, 7, 9, 21, 59, tzinfo=UTC), datetime(2026, 7, 9, 22, 0, tzinfo=UTC)]
+        winter = [datetime(2026, 1, 9, 22, 59, tzinfo=UTC), datetime(2026, 1, 9, 23, 0, tzinfo=UTC)]
+        for before, after in (summer, winter):
+            assert day_of(after) == day_of(before) + 1
+    tzset()
 
 
 def test_pace_is_the_median_of_the_time_spent() -> None:

@@ -7,7 +7,7 @@ from array import array
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from statistics import median
 from typing import NamedTuple
 from uuid import UUID
@@ -18,7 +18,6 @@ from workbench.schema import LABEL_KINDS, Json, Judgement
 LEASE_SECONDS = 600.0
 UNDOABLE = 10
 PACE = 50
-LOCAL = datetime.now().astimezone().utcoffset() or timedelta()
 
 
 class Lease(NamedTuple):
@@ -215,4 +214,4 @@ class Line:
 
 def day_of(ts: datetime) -> int:
     """The day in the server's time zone, as a number."""
-    return (ts + LOCAL).toordinal()
+    return ts.astimezone().toordinal()

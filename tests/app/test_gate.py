@@ -64,7 +64,8 @@ def test_only_a_bearer_without_cookies_needs_no_origin(house_app: Any, as_user: 
     assert local.post("/api/do/projects", json={}, headers=head).status_code == 200
     assert local.get("/api/shell", headers=head).json()["user"] == "local"
     assert browser.post("/api/do/projects", json={}, headers=head).status_code == 403
-    assert local.post("/api/do/projects", json={}, headers={"authorization": "Bearer x"}).status_code == 401
+    for wrong in (b"Bearer x", "Bearer é".encode("latin1"), "Bearer 密".encode()):
+        assert local.post("/api/do/projects", json={}, headers={"authorization": wrong}).status_code == 401
 
 
 @pytest.mark.rule("S07")
@@ -158,7 +159,7 @@ class Stream:
 
     def __init__(self, house_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("workbench.app.gate.STILL_WELCOME", 0.02)
-        self.closing, self.statuses = asyncio.Event(), []
+        self.closing, self.statuses, self.bodies = asyncio.Event(), [], []
         self.gate = Gate(
             self.forever, accounts=house_app.house.accounts, key="k", pages={}, host="localhost", closing=self.closing
         )
@@ -171,6 +172,8 @@ class Stream:
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             self.statuses.append(message["status"])
+        else:
+            self.bodies.append(message)
 
     def open(self) -> asyncio.Task[None]:
         head = [(b"host", b"localhost"), (b"cookie", f"sid={self.sid}".encode())]
@@ -186,6 +189,7 @@ def test_streams_are_counted_and_end_with_the_server(house_app: Any, monkeypatch
         await asyncio.sleep(0.05)
         await stream.open()
         assert stream.statuses == [200] * STREAMS + [429]
+        assert [bool(body.get("more_body")) for body in stream.bodies] == [False]  # or the browser waits for the rest
         stream.closing.set()
         await asyncio.wait_for(asyncio.gather(*flows), 1)
         assert not +stream.gate.streams

@@ -155,7 +155,7 @@ class Gate:
 
     def user_of(self, visit: Visit) -> str | None:
         if visit.bearer is not None:
-            return LOCAL if secrets.compare_digest(visit.bearer, self.key) else None
+            return LOCAL if secrets.compare_digest(visit.bearer.encode(), self.key.encode()) else None
         return self.accounts.user_of(visit.cookies.get("sid", ""))
 
     def known(self, host: str) -> bool:
@@ -200,7 +200,7 @@ class Gate:
         """A few per user; ends when the server stops, or soon after the user may no longer be here."""
         kind = (user, STREAM.match(visit.path)[1])
         if self.streams[kind] >= STREAMS:
-            return await refusal(visit, Refused(429, "streams"))(visit.scope, receive, out)
+            return await refusal(visit, Refused(429, "streams"))(visit.scope, receive, out.send)
         self.streams[kind] += 1
         flow = asyncio.ensure_future(self.app(visit.scope, receive, out))
         ending = asyncio.ensure_future(self.closing.wait())

@@ -394,6 +394,30 @@ def test_new_items_join_and_leases_stay(
     assert queue.progress("bob", project, "pair")["done"] == 1
 
 
+def test_labels_come_in_while_the_queue_learns(
+    store: Store, queue: Queue, project: int, fill: Fill, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading a large project takes seconds, and no label waits for them."""
+    fill(4)
+    shown = lease(queue, "ann", project)
+    read, left = judgements.history, iter(shown[:2])
+    with ThreadPoolExecutor(1) as annotator:
+
+        def history(*args: Any, **rest: Any) -> Any:
+            """The real one; before and after it somebody labels, who would wait for ever if she had to wait."""
+            for after, found in enumerate((iter(()), read(*args, **rest))):
+                yield from found
+                if not rest.get("after") and (item := next(left, None)):
+                    annotator.submit(queue.submit, "ann", say(item)).result(timeout=20)
+                    assert queue.progress("ann", project, "pair")["done"] == after + 1
+
+        monkeypatch.setattr(judgements, "history", history)
+        queue.refresh(project)
+    assert queue.progress("ann", project, "pair")["done"] == 2
+    assert queue.heartbeat("ann", "t", tokens(shown)) == {"lost": tokens(shown[:2])}
+    assert len(queue.lines[project, "pair"].leases) == 2
+
+
 def test_comparisons_keep_their_purpose_and_typed_prompts_are_not_served(
     store: Store, queue: Queue, project: int, say: Say, make: Any
 ) -> None:

@@ -3,6 +3,7 @@
 Leaves out the rules of one line (`line`) and what a browser may see (`views`).
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -53,12 +54,20 @@ class Queue:
         self.lines: dict[tuple[int, str], Line] = {}
         self.unsure: dict[UUID, tuple[View, Judgement]] = {}
         self.workers: dict[int, set[str]] = {}  # of a project: who was at work when we started
+        self.reading = threading.Lock()
 
     def refresh(self, project: int) -> None:
-        """Learn items, and judgements made elsewhere, that came since; leases stay."""
+        """Learn items, and judgements made elsewhere, that came since; leases stay, and nobody's label waits."""
         with self.store.lock:
-            if project in self.workers:
-                self._load(project)
+            if project not in self.workers:
+                return
+        with self.reading:
+            fresh = Reading(self.store, project, self.clock)
+            with self.store.lock:
+                fresh.go_on()
+                for name, line in fresh.lines.items():
+                    line.adopt(self.lines[name])
+                self.lines |= fresh.lines
 
     def lease(
         self, annotator: str, project: int, task: str, tab: str, want: int = 10, held: Iterable[str] = ()
@@ -123,7 +132,9 @@ class Queue:
         if task not in TASKS.values():
             raise UsageError(f"task {task!r}: one of {', '.join(TASKS.values())}")
         if project not in self.workers:
-            self._load(project)
+            fresh = Reading(self.store, project, self.clock)
+            self.lines |= fresh.lines
+            self.workers[project] = fresh.workers
         self._learn_late()
         line = self.lines[project, task]
         line.expire()
@@ -141,24 +152,6 @@ class Queue:
         for uid in [uid for uid in self.unsure if uid.bytes in self.store.known]:
             view, judgement = self.unsure.pop(uid)
             self.lines[view.project, view.task].apply(judgement)
-
-    def _load(self, project: int) -> None:
-        keys: dict[str, list[tuple[str, int]]] = {task: [] for task in TASKS.values()}
-        for row in items.iter_ids(self.store, project):
-            if row.n_candidates in TASKS:
-                keys[TASKS[row.n_candidates]].append((row.key, row.id))
-        fresh = {(project, task): Line(rows, self.clock) for task, rows in keys.items()}
-        since, workers = datetime.now(UTC) - AT_WORK, set()
-        for _, judgement in judgements.history(self.store, project):
-            for line in fresh.values():
-                line.apply(judgement)
-            if judgement.ts > since and judgement.purpose != "import":
-                workers.add(judgement.annotator)
-        for name, line in fresh.items():
-            if name in self.lines:
-                line.adopt(self.lines[name])
-        self.lines |= fresh
-        self.workers.setdefault(project, workers)
 
     def _held(self, annotator: str, leases: Iterable[str]) -> Iterator[tuple[str, Line, int]]:
         """Line and place of each token; a page may have kept some that mean nothing any more."""
@@ -211,6 +204,29 @@ class Queue:
         if wait := wait or line.wait_for(annotator) or 0.0:
             return {"reason": "wait_s", "wait_s": wait}
         return {"reason": "all_done"}
+
+
+class Reading:
+    """The lines of a project out of its history, and who was at work of late. Needs no lock."""
+
+    def __init__(self, store: Store, project: int, clock: Callable[[], float]) -> None:
+        self.store, self.project, self.seq, self.workers = store, project, 0, set()
+        keys: dict[str, list[tuple[str, int]]] = {task: [] for task in TASKS.values()}
+        for row in items.iter_ids(store, project):
+            if row.n_candidates in TASKS:
+                keys[TASKS[row.n_candidates]].append((row.key, row.id))
+        self.lines = {(project, task): Line(rows, clock) for task, rows in keys.items()}
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Apply what came since the last act that was read."""
+        since = datetime.now(UTC) - AT_WORK
+        for seq, judgement in judgements.history(self.store, self.project, after=self.seq):
+            self.seq = seq
+            for line in self.lines.values():
+                line.apply(judgement)
+            if judgement.ts > since and judgement.purpose != "import":
+                self.workers.add(judgement.annotator)
 
 
 def judgement_of(body: Submission, view: View) -> Judgement:

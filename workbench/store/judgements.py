@@ -17,11 +17,11 @@ def append(store: Store, judgement: Judgement) -> int:
     return store.append(judgement)[0]
 
 
-def history(store: Store, project: int) -> Iterator[tuple[int, Judgement]]:
+def history(store: Store, project: int, after: int = 0) -> Iterator[tuple[int, Judgement]]:
     """Every act on the project's items with its number, oldest first: all that the queue has to know."""
-    sql = rows.JUDGEMENT + "JOIN items i ON j.item = i.id WHERE i.project = ? ORDER BY j.seq"
+    sql = rows.JUDGEMENT + "JOIN items i ON j.item = i.id WHERE i.project = ? AND j.seq > ? ORDER BY j.seq"
     with store.cursor() as cur:
-        for row in rows.stream(cur, sql, [project]):
+        for row in rows.stream(cur, sql, [project, after]):
             yield row[0], rows.judgement_of(row)
 
 

@@ -160,6 +160,19 @@ def test_a_run_that_died_is_told_and_resumed(workbench: Workbench, pairs: Path, 
     assert (again.code, again.err) == (1, "workbench: run 1 is done: only a run that ended early can be resumed\n")
 
 
+def test_a_model_answers_for_labelling(anywhere: Workbench, tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text('{"prompt": "How do I keep basil alive?"}\n{"prompt": "Any tips for better sleep?"}\n')
+    assert anywhere("project", "create", "tour", "--task", "pair", "--eval-share", "0").code == 0
+    assert anywhere("import", str(prompts)).code == 0
+    few = ("--prompts", "1", "--max-new-tokens", "24", "--temperature", "1.2", "--seed", "3")
+    made = anywhere("generate", "--model", "demo-tiny", "--per-prompt", "3", *few, "--json").value
+    assert (made["prompts"], made["items"] > 0) == (1, True)
+    assert anywhere("generate", "--model", "demo-tiny", *few).out.endswith(" from 1 prompts\n")
+    refused = anywhere("generate", "--model", "demo-tiny", "--temperature", "9")
+    assert (refused.code, "sampling.temperature" in refused.err) == (2, True)
+
+
 def test_import_says_what_it_needs_and_makes_the_project(workbench: Workbench, pairs: Path, home: Path) -> None:
     with pairs.open("a") as out:
         out.write("not json\n" * 100)

@@ -57,6 +57,12 @@ def test_an_item_is_the_same_in_whatever_order_its_answers_come(texts, random):
     assert [c.hash for c in item.candidates] == sorted(c.hash for c in item.candidates)
 
 
+def test_turns_and_candidates_are_keys_of_dicts_whatever_they_carry():
+    turn, told = Message("assistant", "x", {"tool_calls": []}), {"seed": 3}
+    assert {Candidate((turn,), "m", told): 1}[Candidate((turn,), "m", dict(told))] == 1
+    assert Candidate((turn,), "m", told) != Candidate((turn,), "m", {"seed": 4})
+
+
 def test_equal_answers_are_merged_and_the_first_keeps_its_source():
     item = make_item(1, (Message("user", "?"),), (said("Yes", source="a"), said("Yes", source="b")))
     assert [c.source for c in item.candidates] == ["a"]

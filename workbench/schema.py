@@ -26,11 +26,14 @@ LABEL_KINDS = ("pair", "rank", "best_worst", "thumb", "rating", "edit")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. `extra` (tool calls, names) is hashed; `html` is the rendered form, in no hash, null for plain text."""
+    """One turn. `extra` (tool calls, names) is hashed; `html` is the rendered form, in no hash, null for plain text.
+
+    Python's own hash leaves out what is a dict: turns and candidates are keys of dicts.
+    """
 
     role: Role
     content: str
-    extra: dict[str, Json] | None = None
+    extra: dict[str, Json] | None = field(default=None, hash=False)
     html: str | None = None
 
 
@@ -40,7 +43,7 @@ class Candidate:
 
     messages: tuple[Message, ...]
     source: str | None = None
-    gen: dict[str, Json] | None = None
+    gen: dict[str, Json] | None = field(default=None, hash=False)
 
     @property
     def hash(self) -> str:

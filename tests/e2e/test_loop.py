@@ -1,5 +1,6 @@
 """The whole loop by one person in one browser: sign in, demo, label, undo, train, look, compare, vote, export."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,11 +103,12 @@ def compare(page: Any, own: Any, shot: Any) -> None:
     expect(page.locator("#vote-left")).to_be_enabled(timeout=60_000)
     assert page.locator("#left textarea").input_value()
     page.locator("#vote-left").click()
-    expect(page.locator("#said")).to_contain_text("Stored. Answer 1 was")
+    expect(page.locator("#said")).to_contain_text("Stored. Answer 1 was", timeout=30_000)
     expect(page.locator("#results")).to_contain_text("demo-tiny")
     shot(page, "loop-compare")
     [result] = own.do("compare_results", project=1)["results"]
-    assert result["wins"] + result["losses"] == 1
+    left = re.search(r"Answer 1 was (\S+),", page.locator("#said").inner_text())[1]
+    assert (result["wins"], result["losses"]) == ((1, 0) if left == result["a"] else (0, 1))
 
 
 def export(page: Any, own: Any) -> None:

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from workbench.app.acts.act import act
 from workbench.app.house import House
@@ -13,23 +13,15 @@ from workbench.evaluation import comparison
 from workbench.evaluation.ratings import win_rate
 from workbench.formats.batch import cut
 from workbench.formats.render import rendered_by_child
+from workbench.generation.request import Sampling
 from workbench.jobs import models as folders
 from workbench.schema import Candidate, Item, Judgement, Message, split_of
 from workbench.store import items
 from workbench.store.db import uid
 
 ON_SCREEN = 100
+USUAL = Sampling()
 Choice = Literal[0, 1, "tie", "both_bad"]
-
-
-class Sampling(BaseModel, extra="forbid"):
-    """How answers are drawn."""
-
-    temperature: float = Field(0.8, ge=0.0, le=2.0)
-    top_p: float = Field(1.0, gt=0.0, le=1.0)
-    max_new_tokens: int = Field(160, ge=1, le=4096)
-    seed: int = 0
-    n: int = Field(1, ge=1, le=16)
 
 
 @act("lead")
@@ -41,7 +33,7 @@ def generate(
     models: list[str] = Field(min_length=1, max_length=4),
     per_prompt: int = Field(2, ge=1, le=9),
     prompts: int | None = Field(None, ge=1),
-    sampling: Sampling = Sampling(),
+    sampling: Sampling = USUAL,
 ) -> dict[str, Any]:
     """Let models answer the project's prompts: those still without answers, else all of its training prompts."""
     found = house.project(project)
@@ -73,7 +65,7 @@ def compare_ask(
     project: int | str,
     prompt: str = Field(min_length=1, max_length=20_000),
     models: list[str] = Field(min_length=2, max_length=2),
-    sampling: Sampling = Sampling(),
+    sampling: Sampling = USUAL,
 ) -> dict[str, Any]:
     """Ask two models the same; which one stands left is drawn here and told only after the vote."""
     found, shown = house.project(project), _different(models)
@@ -111,6 +103,8 @@ def compare_vote(
     if not asked.get("whole"):
         raise UsageError("the answers are not whole yet: wait for both, then vote")
     texts = dict(zip(asked["models"], asked["texts"], strict=True))
+    if not all(text.strip() for text in texts.values()):
+        raise UsageError("an empty answer cannot be voted on: ask something else")
     item = comparison.pair(asked["project"], (asked["prompt"],), texts, typed=True) if len(texts) == 2 else None
     if item is None:
         raise UsageError("both answers are the same: there is nothing to choose between")
@@ -122,6 +116,7 @@ def compare_vote(
     payload = {"choice": picked, "strength": strength if choice in (0, 1) else None}
     vote = Judgement(uid(), number, actor, "pair", payload, purpose="compare", shown_order=tuple(index))
     [seq] = house.store.append(vote)
+    house.queue.refresh(asked["project"])
     return {"ack": str(vote.uid), "seq": seq, "reveal": asked["models"]}
 
 
@@ -133,7 +128,7 @@ def compare_set(
     project: int | str,
     models: list[str] = Field(min_length=2, max_length=2),
     prompts: int | None = Field(None, ge=1),
-    sampling: Sampling = Sampling(),
+    sampling: Sampling = USUAL,
 ) -> dict[str, Any]:
     """Both models answer the held-out prompts; the pairs enter the label queue blind."""
     found, models = house.project(project), _different(models)

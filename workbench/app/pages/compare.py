@@ -22,7 +22,7 @@ VOTES = {
     "slightly_right": (1, 1),
     "right": (1, 2),
 }
-COLUMNS = ("models", "rate", "interval", "votes", "ties")
+COLUMNS = ("models", "rate", "interval", "votes", "ties", "both_bad")
 
 
 def build(house: House, t: gr.I18n) -> None:
@@ -77,9 +77,10 @@ def answer(house: House, request: gr.Request, text: str, a: str, b: str) -> Iter
     texts = ["", ""]
     for texts in compare_events(house, request.username, number):
         yield [number, *texts, parts.line(words.say(lang, "compare.writing")), *votes(open=False)]
-    same = texts[0] == texts[1]
-    verdict = parts.line(words.say(lang, "compare.same" if same else "compare.choose"))
-    yield [number, *texts, verdict, *votes(open=not same)]
+    verdict = "choose" if texts[0] != texts[1] else "same"
+    if not all(text.strip() for text in texts):
+        verdict = "empty"
+    yield [number, *texts, parts.line(words.say(lang, f"compare.{verdict}")), *votes(open=verdict == "choose")]
 
 
 def vote(house: House, key: str, request: gr.Request, number: str) -> list[Any]:
@@ -113,7 +114,8 @@ def table(house: House, request: gr.Request) -> str:
             "–" if r["win_rate"] is None else f"{1 - r['win_rate']:.0%}",
             "–" if r["win_rate"] is None else f"{1 - r['high']:.0%} – {1 - r['low']:.0%}",
             r["wins"] + r["losses"],
-            r["ties"] + r["both_bad"],
+            r["ties"],
+            r["both_bad"],
         )
         for r in found
     ]

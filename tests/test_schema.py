@@ -90,6 +90,7 @@ def test_messages_come_back_from_json_as_they_were(messages):
         ("thumb", {"label": 1}, "label"),
         ("thumb", {"label": "true"}, "label"),
         ("undo", {"of": "not a uid"}, "of"),
+        ("rank", {"tiers": [[0]]}, "rank"),
         ("applause", {}, "applause"),
         ("rank", {"tiers": [[0], [1]]}, "unknown kind"),  # comes with imports, never from a browser
     ],

@@ -39,6 +39,14 @@ def test_both_languages_fill_in_the_same_values() -> None:
     assert {key: values for key, values in asked.items() if values[0] != values[1]} == {}
 
 
+def test_every_text_is_said_somewhere() -> None:
+    """By its whole key, or by the first words of it with the rest filled in."""
+    code = "\n".join(p.read_text() for p in words.HERE.rglob("*") if p.suffix in (".py", ".js", ".html"))
+    begun = {found[1] for found in re.finditer(r"""["`]([a-z_.]+\.)(?:\{|\$\{|")""", code)}
+    said = [key for key in EN if not re.search(rf"""["{{]{re.escape(key)}["}}]""", code)]
+    assert [key for key in said if not any(key.startswith(first) for first in begun)] == []
+
+
 def test_chinese_is_chinese() -> None:
     same = [key for key, text in ZH.items() if text == EN.get(key) and re.search("[a-z]{3,} [a-z]{3,}", text)]
     assert same == []

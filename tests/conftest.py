@@ -1,6 +1,5 @@
 """What every room's tests share: a home, the real server in a process of its own, a real browser."""
 
-import importlib.util
 import json
 import os
 import re
@@ -15,8 +14,7 @@ import httpx
 import pytest
 
 PASSWORD = "correct horse battery"
-CLI = importlib.util.find_spec("workbench.cli") is not None
-SERVE = [sys.executable, "-m", *(["workbench.cli", "serve"] if CLI else ["workbench.app.front"])]
+SERVE = [sys.executable, "-m", "workbench.cli", "serve"]
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
     "--no-sandbox",

@@ -12,15 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.errors import HomeUnusable, UsageError, WorkbenchError
+from workbench.errors import INTERRUPTED, HomeUnusable, UsageError, WorkbenchError
+from workbench.schema import ROLES
 from workbench.settings import Settings
 from workbench.training.hparams import Knob, knobs
 from workbench.training.methods import METHODS, Method
 
 if TYPE_CHECKING:
     from workbench.app.commands import Outcome
-
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -258,13 +257,12 @@ def sampling(it: argparse.ArgumentParser) -> None:
 def people(top: Commands) -> None:
     users = top.group("users", "list people, invite them, change their roles")
     users.add("list", "users_list", "list the accounts")
-    roles = ("annotator", "lead", "admin")
     it = users.add("add", "users_add", "invite somebody: prints a link that works once")
     it.add_argument("name")
-    it.add_argument("--role", choices=roles, help="(default annotator)")
+    it.add_argument("--role", choices=ROLES, help="(default annotator)")
     it = users.add("role", "users_change", "change a role")
     it.add_argument("name")
-    it.add_argument("role", choices=roles)
+    it.add_argument("role", choices=ROLES)
     it = users.add("reset", "users_reset", "sign somebody out: prints a link for a new password")
     it.add_argument("name")
     for name, disabled in (("disable", True), ("enable", False)):

@@ -1,5 +1,7 @@
 """Every error a user can meet: what went wrong, with which thing, and the way out. Our own invariants use `assert`."""
 
+INTERRUPTED = 130  # how a command ends on Ctrl-C
+
 
 class WorkbenchError(Exception):
     """Base of all. `status` is the HTTP answer, `exit_code` the end of a command, `code` a word for programs."""

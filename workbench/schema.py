@@ -8,7 +8,7 @@ import json
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError
@@ -16,11 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Valida
 from workbench.errors import UsageError
 
 Role = Literal["system", "user", "assistant", "tool"]
+AccountRole = Literal["annotator", "lead", "admin"]
 Form = Literal["chat", "text"]
 Task = Literal["pair", "thumb", "rank"]
 Split = Literal["train", "test"]
 Json = Any
 
+ROLES: tuple[AccountRole, ...] = get_args(AccountRole)  # each may do what those before it may
 LABEL_KINDS = ("pair", "rank", "best_worst", "thumb", "rating", "edit")
 
 

@@ -19,7 +19,7 @@ import pytest
 from workbench.jobs.folder import read_json
 from workbench.store.db import Store
 
-COMMAND = [sys.executable, "-m", "workbench.app.front"]
+COMMAND = [sys.executable, "-m", "workbench.cli", "serve"]
 HTML = {"accept": "text/html"}
 
 

@@ -4,7 +4,6 @@ Only uvicorn and the standard library are imported before the first page; Gradio
 the app itself (`main`).
 """
 
-import argparse
 import asyncio
 import errno
 import gc
@@ -12,9 +11,7 @@ import json
 import os
 import signal
 import socket
-import sys
 import threading
-import traceback
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,11 +39,8 @@ QUIET = {
 
 
 def serve(settings: Settings) -> int:
-    """Serve the home until a signal ends it; returns the exit code."""
-    try:
-        sock = bind(settings)
-    except WorkbenchError as error:
-        return complain(error)
+    """Serve the home until a signal ends it; returns the exit code, or raises what kept the app from standing."""
+    sock = bind(settings)
     settings = settings.model_copy(update={"port": sock.getsockname()[1]})
     front = Front(settings)
     front.server = Server(
@@ -64,13 +58,9 @@ def serve(settings: Settings) -> int:
         signal.signal(sig, lambda *_: None)  # uvicorn raises what it caught again after a clean stop
     front.server.run(sockets=[sock])
     gc.unfreeze()
-    return front.exit_code
-
-
-def complain(error: WorkbenchError) -> int:
-    """Say in one line what is wrong; the exit code says it to scripts."""
-    print(f"workbench: {error.message}", file=sys.stderr, flush=True)
-    return error.exit_code
+    if front.failure:
+        raise front.failure
+    return 0
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -87,12 +77,6 @@ def bind(settings: Settings) -> socket.socket:
     return sock
 
 
-def url_of(settings: Settings) -> str:
-    """Where a browser on this machine finds the server."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 nothing is bound here
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
-
-
 def refusal(settings: Settings, error: OSError) -> WorkbenchError:
     where = f"{settings.host}:{settings.port}"
     if error.errno == errno.EACCES:
@@ -104,7 +88,7 @@ def refusal(settings: Settings, error: OSError) -> WorkbenchError:
         os.kill(holder["pid"], 0)
     except (OSError, ValueError, KeyError):
         holder = {}
-    if holder.get("url") == url_of(settings):
+    if holder.get("url") == settings.url:
         return HomeInUse(f"home {settings.home} is open in process {holder['pid']} already: {holder['url']}")
     return PortInUse(f"port {where} is in use by another program: choose another --port")
 
@@ -123,7 +107,8 @@ class Front:
     """The ASGI app: a waiting page while the real one is being built, then the real one."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings, self.exit_code = settings, 0
+        self.settings = settings
+        self.failure: Exception | None = None
         self.server: uvicorn.Server | None = None
         self.app: Any = None
         self.context: Any = None
@@ -156,7 +141,7 @@ class Front:
     def keep(self, loop: asyncio.AbstractEventLoop) -> None:
         """In a thread: everything slow, and the house from its opening to its closing, for its lock is the thread's.
 
-        A failure ends the server with its exit code.
+        A failure ends the server, which raises it.
         """
         try:
             gc.disable()
@@ -171,16 +156,10 @@ class Front:
                 self.over.wait()
             finally:
                 app.state.house.close()
-        except WorkbenchError as error:
-            self.fail(complain(error))
-        except Exception:
-            traceback.print_exc()
-            self.fail(1)
+        except Exception as error:
+            self.failure, self.server.should_exit = error, True
         finally:
             self.built.set()
-
-    def fail(self, code: int) -> None:
-        self.exit_code, self.server.should_exit = code, True
 
     async def swap(self, app: Any) -> None:
         self.context = app.router.lifespan_context(app)
@@ -228,14 +207,3 @@ def silence(home: Path) -> None:
     """Before Gradio is imported: no telemetry, no look-ups, temporary files at home, no word on what we never asked."""
     warnings.filterwarnings("ignore", "SSR mode is not supported")
     os.environ.update(QUIET, GRADIO_TEMP_DIR=str(home / "tmp" / "gradio"))
-
-
-def main() -> int:
-    known = argparse.ArgumentParser(description=__doc__)
-    for name in ("home", "host", "port"):
-        known.add_argument(f"--{name}", default=argparse.SUPPRESS)
-    return serve(Settings(**vars(known.parse_args())))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

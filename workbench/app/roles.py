@@ -14,8 +14,9 @@ from fastapi.responses import JSONResponse
 
 from workbench.app import words
 from workbench.errors import NotAllowed, WorkbenchError
+from workbench.schema import ROLES
 
-LEVEL = {None: 0, "annotator": 1, "lead": 2, "admin": 3}
+LEVEL = {role: level for level, role in enumerate((None, *ROLES))}
 log = logging.getLogger(__name__)
 
 

@@ -4,11 +4,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from workbench.errors import UsageError
-from workbench.schema import Event
+from workbench.schema import ROLES, Event
 from workbench.store import rows
 from workbench.store.db import Store, uid
-
-ROLES = ("annotator", "lead", "admin")
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,15 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ConfigDict, ValidationError, validate_call
 
 from workbench.errors import UsageError
+from workbench.schema import AccountRole
 
-Role = Literal["annotator", "lead", "admin"]
 
-
-def act(role: Role) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., dict[str, Any]]]:
+def act(role: AccountRole) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., dict[str, Any]]]:
     """Declare the lowest role that may do this, and check every value against its annotation."""
 
     def wrap(function: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:

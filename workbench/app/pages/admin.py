@@ -9,8 +9,8 @@ from workbench.app.actions import ACTIONS
 from workbench.app.house import House
 from workbench.app.pages import parts
 from workbench.app.roles import requires
+from workbench.schema import ROLES
 
-ROLES = ("annotator", "lead", "admin")
 COLUMNS = ("name", "role", "state")
 QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 

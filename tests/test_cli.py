@@ -17,6 +17,7 @@ from workbench import cli
 from workbench.app import commands, remote
 from workbench.errors import Conflict, HomeUnusable, NotFound, StoreDamaged, WorkbenchError
 from workbench.jobs.folder import read_json
+from workbench.settings import Settings, own_address
 from workbench.store.db import Store
 from workbench.training.hparams import knobs
 from workbench.training.methods import METHODS
@@ -127,6 +128,20 @@ def test_data_in_and_out(anywhere: Workbench, pairs: Path, tmp_path: Path) -> No
         said = anywhere(*words)
         assert (said.code, said.out, said.err.count("\n")) == (code, "", 1), said
         assert named in said.err
+
+
+def test_an_invitation_leads_where_others_find_the_server(
+    workbench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBENCH_HOST", "0.0.0.0")
+    for words in (("add", "ann"), ("reset", "ann")):
+        link = workbench("users", *words, "--json").value["link"]
+        assert link.startswith(f"http://{own_address()}:7860/welcome#")
+        assert not link.startswith("http://127.")
+    for host, found in (("10.1.2.3", "10.1.2.3"), ("fd00::5", "[fd00::5]"), ("localhost", "localhost")):
+        assert Settings(host=host).team_url == Settings(host=host).url == f"http://{found}:7860"
+    refused = workbench("users", "add", "two words")
+    assert (refused.code, "'two words': 1 to 64 letters" in refused.err) == (2, True)
 
 
 def test_training_is_followed_or_left(workbench: Workbench, pairs: Path) -> None:

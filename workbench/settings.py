@@ -4,6 +4,7 @@ Leaves out what belongs to a project (`store.projects`).
 """
 
 import ipaddress
+import socket
 from pathlib import Path
 
 import platformdirs
@@ -12,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DEMO = CHECKOUT / "data" / "demo"
+EVERY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 nothing is bound here
 
 
 def default_home() -> Path:
@@ -42,5 +44,22 @@ class Settings(BaseSettings):
     @property
     def url(self) -> str:
         """Where a browser on this machine finds the server."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 nothing is bound here
+        return self._at(EVERY.get(self.host, self.host))
+
+    @property
+    def team_url(self) -> str:
+        """Where the browsers of others find it, as far as they can."""
+        return self._at(own_address() if self.host in EVERY else self.host)
+
+    def _at(self, host: str) -> str:
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+def own_address() -> str:
+    """The address of this machine in its network, or its name when it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # only chooses a way: nothing is sent
+            return probe.getsockname()[0]
+        except OSError:
+            return socket.gethostname()

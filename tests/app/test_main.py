@@ -10,7 +10,7 @@ import pytest
 from workbench.app.accounts import Accounts
 from workbench.app.routes.shell import PAGES
 from workbench.errors import UsageError
-from workbench.settings import Settings
+from workbench.settings import Settings, own_address
 from workbench.store.db import Store
 
 HEAVY = "torch transformers peft datasets trl accelerate"
@@ -21,7 +21,7 @@ def test_the_server_imports_no_model_library(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from workbench.app import front
-from workbench.settings import Settings
+from workbench.settings import Settings, own_address
 front.silence(Path(sys.argv[1]))
 from workbench.app import main
 app = main.build(Settings(home=Path(sys.argv[1])))
@@ -61,5 +61,7 @@ def test_the_network_is_refused_while_nobody_rules(tmp_path: Path) -> None:
         accounts = Accounts(store)
         accounts.welcome(accounts.first_link(), "ada", "correct horse battery")
     app = main.build(Settings(home=home, host="0.0.0.0"))
-    assert main.greeting(app) == "Preference Workbench is ready: http://127.0.0.1:7860"
+    ready, others = main.greeting(app).split("\n")
+    assert ready == "Preference Workbench is ready: http://127.0.0.1:7860"
+    assert others == f"Others find it at: http://{own_address()}:7860"
     app.state.house.close()

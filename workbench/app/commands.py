@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from workbench.app.remote import Acts
-from workbench.errors import InputError, StoreDamaged, UsageError
+from workbench.errors import INTERRUPTED, InputError, StoreDamaged, UsageError
 from workbench.jobs.folder import END_STATES
 
-INTERRUPTED = 130
 START_SECONDS = 5
 LOG_SECONDS = 10
 SAMPLING = ("temperature", "top_p", "max_new_tokens", "seed")
@@ -207,13 +206,13 @@ def users_list(acts: Acts, args: Args) -> Outcome:
 
 def users_add(acts: Acts, args: Args) -> Outcome:
     added = acts.do("user_add", name=args.name, **given(args, "role"))
-    added["link"] = acts.url + added["link"]
+    added["link"] = added.pop("server") + added["link"]
     return Outcome(added, f"{added['name']} ({added['role']}) chooses a password here, once:\n{added['link']}")
 
 
 def users_reset(acts: Acts, args: Args) -> Outcome:
     made = acts.do("user_reset", name=args.name)
-    made["link"] = acts.url + made["link"]
+    made["link"] = made.pop("server") + made["link"]
     return Outcome(made, f"{made['name']} chooses a new password here, once:\n{made['link']}")
 
 

@@ -11,7 +11,6 @@ from fastapi.responses import JSONResponse
 from starlette.middleware.cors import CORSMiddleware
 
 from workbench.app import words
-from workbench.app.front import url_of
 from workbench.app.gate import Gate
 from workbench.app.house import House
 from workbench.app.roles import undeclared
@@ -25,7 +24,7 @@ from workbench.settings import Settings
 
 def build(settings: Settings) -> FastAPI:
     """Open the house and build the app; whoever asked for it closes `app.state.house` at the end."""
-    house = House.open(settings, url=url_of(settings))
+    house = House.open(settings, url=settings.url)
     try:
         if not settings.loopback and not house.accounts.has_admin:
             raise UsageError(
@@ -90,9 +89,11 @@ def pages(house: House) -> tuple[gr.Blocks, gr.I18n]:
 def greeting(app: FastAPI) -> str:
     """What the terminal says when all is ready: the address, and the way in while nobody has one."""
     house: House = app.state.house
-    text = f"Preference Workbench is ready: {url_of(house.settings)}"
+    text = f"Preference Workbench is ready: {house.settings.url}"
+    if not house.settings.loopback:
+        text += f"\nOthers find it at: {house.settings.team_url}"
     if not house.accounts.has_admin:
-        link = f"{url_of(house.settings)}/welcome#{house.accounts.first_link()}"
+        link = f"{house.settings.url}/welcome#{house.accounts.first_link()}"
         text += f"\nMake the first admin within 15 minutes, once: {link}"
     return text
 

@@ -16,16 +16,12 @@ from workbench.errors import HomeInUse, NotFound, UsageError, WorkbenchError
 from workbench.jobs.folder import read_json
 from workbench.settings import Settings
 
-ACTOR = "local"
 START_SECONDS = 60
 ANSWER_SECONDS = 7200  # a large import or generation
 
 
 class Acts(Protocol):
-    """Where acts are done, and the address under which people reach the pages."""
-
-    @property
-    def url(self) -> str: ...
+    """Where acts are done."""
 
     def do(self, act: str, **values: Any) -> dict[str, Any]: ...
 
@@ -55,19 +51,13 @@ class Local:
     def __init__(self, house: Any) -> None:
         self.house = house
 
-    @property
-    def url(self) -> str:
-        """Where the server will be, once somebody starts it."""
-        from workbench.app.front import url_of
-
-        return url_of(self.house.settings)
-
     def do(self, act: str, **values: Any) -> dict[str, Any]:
+        from workbench.app.accounts import LOCAL
         from workbench.app.actions import ACTIONS
 
         if act not in ACTIONS:
             raise NotFound(f"no act {act!r}")
-        return ACTIONS[act](self.house, ACTOR, **values)
+        return ACTIONS[act](self.house, LOCAL, **values)
 
 
 class Server:

@@ -26,9 +26,18 @@ def test_an_invitation_lets_somebody_in_and_a_lock_out(server: Any, page: Any, o
     page.locator("#who input").click()
     page.locator("#who").get_by_role("option", name="wen").click()
     expect(page.locator("#new-role input")).to_have_value("annotator")
+    page.locator("#reset").click()
+    again = page.locator("#new-link textarea, #new-link input")
+    expect(again).to_be_visible()
+    again.scroll_into_view_if_needed()
+    shot(page, "admin-reset")
+    assert client.get("/api/shell").status_code == 401
+    client = server.welcome("wen", again.input_value())
+    assert client.get("/api/shell").json()["role"] == "annotator"
     page.locator("#locked input").check()
     page.locator("#save").click()
     expect(row).to_contain_text("locked out")
+    expect(page.locator("#reset")).to_be_disabled()
     assert client.get("/api/shell").status_code == 401
 
 

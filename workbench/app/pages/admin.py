@@ -26,9 +26,7 @@ def build(house: House, t: gr.I18n) -> None:
             )
         with gr.Row():
             invite = parts.button(t("admin.invite.do"), first=True, elem_id="invite")
-        link = gr.Textbox(
-            label=t("admin.link"), info=t("admin.link.help"), visible=False, buttons=["copy"], elem_id="link"
-        )
+        link = link_box(t, "link")
         people = parts.block(elem_id="people")
         with gr.Accordion(t("admin.change"), open=False, elem_id="change-card"):
             with gr.Row():
@@ -39,6 +37,8 @@ def build(house: House, t: gr.I18n) -> None:
                 )
             with gr.Row():
                 save = parts.button(t("admin.save"), interactive=False, elem_id="save")
+                reset = parts.button(t("admin.reset"), interactive=False, elem_id="reset")
+            new_link = link_box(t, "new-link")
 
     @requires(house.accounts, "admin")
     def show(request: gr.Request) -> list[Any]:
@@ -47,9 +47,7 @@ def build(house: House, t: gr.I18n) -> None:
     @requires(house.accounts, "admin")
     def ask(request: gr.Request, title: str, wanted: str) -> list[Any]:
         made = ACTIONS["user_add"](house, request.username, name=(title or "").strip(), role=wanted)
-        address = request.headers["origin"] + made["link"]
-        text = words.say(words.lang_of(request), "admin.link.for", name=made["name"])
-        return ["", gr.Textbox(value=address, label=text, visible=True), *look(house, request)]
+        return ["", linked(request, made), *look(house, request)]
 
     @requires(house.accounts, "admin")
     def chosen(request: gr.Request, title: str) -> list[Any]:
@@ -59,18 +57,36 @@ def build(house: House, t: gr.I18n) -> None:
             gr.Dropdown(value=found["role"], interactive=True),
             gr.Checkbox(value=found["disabled"], interactive=True),
             gr.Button(interactive=True),
+            gr.Button(interactive=not found["disabled"]),
+            gr.Textbox(visible=False),
         ]
 
     @requires(house.accounts, "admin")
     def change(request: gr.Request, title: str, wanted: str, out: bool) -> list[Any]:
         ACTIONS["user_change"](house, request.username, name=title, role=wanted, disabled=out)
-        return look(house, request)
+        return [gr.Button(interactive=not out), *look(house, request)]
+
+    @requires(house.accounts, "admin")
+    def anew(request: gr.Request, title: str) -> gr.Textbox:
+        return linked(request, ACTIONS["user_reset"](house, request.username, name=title))
 
     shown = [people, who]
     gr.context.Context.root_block.load(show, None, shown, **QUIET)
     gr.on([invite.click, name.submit], ask, [name, role], [name, link, *shown], **QUIET)
-    who.input(chosen, who, [new_role, locked, save], **QUIET)
-    save.click(change, [who, new_role, locked], shown, **QUIET)
+    who.input(chosen, who, [new_role, locked, save, reset, new_link], **QUIET)
+    save.click(change, [who, new_role, locked], [reset, *shown], **QUIET)
+    reset.click(anew, who, new_link, **QUIET)
+
+
+def link_box(t: gr.I18n, name: str) -> gr.Textbox:
+    """A place for a link by which somebody sets a password."""
+    return gr.Textbox(label=t("admin.link"), info=t("admin.link.help"), visible=False, buttons=["copy"], elem_id=name)
+
+
+def linked(request: gr.Request, made: dict[str, Any]) -> gr.Textbox:
+    """The link of an act, to be sent on."""
+    text = words.say(words.lang_of(request), "admin.link.for", name=made["name"])
+    return gr.Textbox(value=request.headers["origin"] + made["link"], label=text, visible=True)
 
 
 def look(house: House, request: gr.Request) -> list[Any]:

@@ -84,6 +84,16 @@ def test_data_in_and_out(anywhere: Workbench, pairs: Path, tmp_path: Path) -> No
     assert (made["name"], made["tasks"], made["eval_share"]) == ("tour", ["pair"], 0.2)
     assert "tour" in anywhere("project", "list").out
 
+    guideline = tmp_path / "guideline.md"
+    guideline.write_text("Short beats long.")
+    changed = anywhere("project", "change", "tour", "--guideline", str(guideline), "--archive", "--json").value
+    assert (changed["guideline"], changed["archived"]) == ("Short beats long.", True)
+    assert anywhere("project", "list").out == "none yet\n"
+    assert "tour" in anywhere("project", "list", "--archived").out
+    assert anywhere("project", "change", "tour", "--no-archive").code == 0
+    unsaid = anywhere("project", "change", "tour")
+    assert (unsaid.code, "--guideline" in unsaid.err) == (2, True)
+
     dry = anywhere("import", str(pairs), "--dry-run", "--json").value
     assert dry["report"]["dialect"] == "trl_preference"
     assert anywhere("snapshot", "--json").value["rows"].get("pairs", 0) == 0

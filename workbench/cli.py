@@ -156,12 +156,19 @@ def upkeep(top: Commands) -> None:
 
 
 def data(top: Commands) -> None:
-    project = top.group("project", "list and create projects")
-    project.add("list", "project_list", "list the projects")
+    project = top.group("project", "list, create and change projects")
+    it = project.add("list", "project_list", "list the projects")
+    it.add_argument("--archived", action="store_true", help="those that were archived")
     it = project.add("create", "project_create", "create a project")
     it.add_argument("name")
     it.add_argument("--task", dest="tasks", action="append", choices=("pair", "thumb"), help="may be repeated")
     it.add_argument("--eval-share", type=float, help="share of prompts held out for evaluation, 0 to 0.2 (default 0.1)")
+
+    it = project.add("change", "project_change", "rename, archive or bring back a project, or give it a guideline")
+    it.add_argument("project", metavar="NAME_OR_NUMBER")
+    it.add_argument("--name", help="the new name")
+    it.add_argument("--guideline", type=Path, metavar="FILE", help="the text that annotators read beside each item")
+    it.add_argument("--archive", dest="archived", action=argparse.BooleanOptionalAction, help="put away, or bring back")
 
     it = top.add("import", "import_", "import a file of prompts, answers or preferences", project=True)
     it.add_argument("path", type=Path)

@@ -45,6 +45,37 @@ def test_a_project_of_ones_own_begins_with_its_data(server: Any, page: Any, open
     server.do("project_change", project=made["id"], archived=True)
 
 
+def test_a_lead_writes_a_guideline_and_puts_a_project_away(
+    server: Any, page: Any, new_context: Any, open_page: Any, shot: Any
+) -> None:
+    made = server.do("project_create", name="Mate", tasks=["pair"])["id"]
+    open_page(page, "/app")
+    page.get_by_role("button", name="Change a project").click()
+
+    def choose(name: str) -> None:
+        page.locator("#which input").click()
+        page.locator("#which").get_by_role("option", name=name, exact=True).click()
+        expect(page.locator("#new-name :is(input, textarea)")).to_have_value("Mate")
+
+    choose("Mate")
+    page.locator("#guideline textarea").fill("Short beats long.")
+    page.locator("#project-save").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text("Saved")
+    shot(page, "home-change")
+    assert server.do("projects")["projects"][-1]["guideline"] == "Short beats long."
+    page.locator("#archived input").check()
+    page.locator("#project-save").click()
+    expect(page.locator("#top")).not_to_contain_text("Mate")
+    assert [p["name"] for p in server.do("projects", archived=True)["projects"]][-1] == "Mate"
+    choose("Mate (archived)")
+    page.locator("#archived input").uncheck()
+    page.locator("#project-save").click()
+    expect(page.locator("#top")).to_contain_text("Mate")
+    server.do("project_change", project=made, archived=True)
+    ann = open_page(new_context(server, "ann").new_page(), "/app")
+    expect(ann.locator("#change-card")).to_be_hidden()
+
+
 def test_an_annotator_finds_the_way_to_label(server: Any, new_context: Any, open_page: Any, tmp_path: Path) -> None:
     pairs = tmp_path / "pairs.jsonl"
     pairs.write_text('{"prompt": "What is tea?", "candidates": [{"text": "A drink."}, {"text": "A rock."}]}\n')

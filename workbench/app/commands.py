@@ -28,13 +28,24 @@ class Outcome(NamedTuple):
 
 
 def project_list(acts: Acts, args: Args) -> Outcome:
-    found = acts.do("projects")
+    found = acts.do("projects", archived=args.archived)
     return Outcome(found, table(found["projects"], "id", "name", "tasks", "eval_share"))
 
 
 def project_create(acts: Acts, args: Args) -> Outcome:
     made = acts.do("project_create", name=args.name, **given(args, "tasks", "eval_share"))
     return Outcome(made, f"project {made['id']} {made['name']!r}: {', '.join(made['tasks'])}")
+
+
+def project_change(acts: Acts, args: Args) -> Outcome:
+    asked = given(args, "name", "archived")
+    if args.guideline:
+        asked["guideline"] = args.guideline.read_text(encoding="utf-8")
+    if not asked:
+        raise UsageError(f"say what changes in {args.project}: --name, --guideline or --archive")
+    made = acts.do("project_change", project=args.project, **asked)
+    words = f"project {made['id']} {made['name']!r}: guideline of {len(made['guideline'])} characters"
+    return Outcome(made, words + (", archived" if made["archived"] else ""))
 
 
 def import_(acts: Acts, args: Args) -> Outcome:

@@ -1,6 +1,6 @@
 """Projects: a name, the tasks it asks for, its evaluation share and guideline. Leaves out items and labels."""
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 
 from workbench.errors import Conflict, NotFound, UsageError
 from workbench.schema import Event, Json
@@ -11,13 +11,12 @@ TASKS = ("pair", "thumb", "rank")
 
 @dataclass(frozen=True)
 class Project:
-    """`members` may label; an empty list means everyone. Groups below `eval_share` are never trained on."""
+    """Groups below `eval_share` are never trained on. Nobody labels an archived project; its data stays."""
 
     id: int
     name: str
     tasks: list[str] = field(default_factory=lambda: ["pair", "thumb"])
     eval_share: float = 0.1
-    members: list[str] = field(default_factory=list)
     guideline: str = ""
     archived: bool = False
 
@@ -28,10 +27,9 @@ def create(
     name: str,
     tasks: tuple[str, ...] | list[str] = ("pair", "thumb"),
     eval_share: float = 0.1,
-    members: tuple[str, ...] | list[str] = (),
 ) -> Project:
     with store.lock:
-        project = Project(store.next_id("projects"), name.strip(), list(tasks), eval_share, list(members))
+        project = Project(store.next_id("projects"), name.strip(), list(tasks), eval_share)
         return _put(store, actor, project)
 
 
@@ -45,7 +43,9 @@ def change(store: Store, actor: str, id: int | str, /, **new: Json) -> Project:
 
 
 def all(store: Store) -> list[Project]:
-    return sorted((Project(**payload) for payload in store.latest("projects")), key=lambda p: p.id)
+    known = [field.name for field in fields(Project)]  # an older home may tell more of a project
+    found = [Project(**{k: v for k, v in told.items() if k in known}) for told in store.latest("projects")]
+    return sorted(found, key=lambda p: p.id)
 
 
 def get(store: Store, id: int | str) -> Project:

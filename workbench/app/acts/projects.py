@@ -13,8 +13,9 @@ Task = Literal["pair", "thumb"]  # what the Label page can show
 
 
 @act("annotator")
-def projects(house: House, actor: str) -> dict[str, Any]:
-    return {"projects": [asdict(p) for p in rows.all(house.store) if not p.archived]}
+def projects(house: House, actor: str, *, archived: bool = False) -> dict[str, Any]:
+    """The open ones, or the archived ones."""
+    return {"projects": [asdict(p) for p in rows.all(house.store) if p.archived == archived]}
 
 
 @act("lead")
@@ -39,7 +40,7 @@ def project_change(
     guideline: str | None = Field(None, max_length=100_000),
     archived: bool | None = None,
 ) -> dict[str, Any]:
+    """Another name or guideline; away from everybody's sight, or back."""
     changed = {"name": name, "guideline": guideline, "archived": archived}
-    found = house.project(project)
     fields = {k: v for k, v in changed.items() if v is not None}
-    return asdict(rows.change(house.store, actor, found.id, **fields))
+    return asdict(rows.change(house.store, actor, project, **fields))

@@ -10,7 +10,7 @@ from workbench.app.house import House
 from workbench.app.pages import parts
 from workbench.app.roles import may, requires
 from workbench.labelling.queue import TASKS
-from workbench.store import runs
+from workbench.store import projects, runs
 from workbench.store.projects import Project
 
 COLUMNS = ("project", "items", "labelled", "today", "steps")
@@ -39,7 +39,17 @@ def build(house: House, t: gr.I18n) -> None:
             tasks = gr.CheckboxGroup(asked, value=["pair", "thumb"], label=t("home.tasks"), elem_id="project-tasks")
             with gr.Row():
                 create = parts.button(t("home.create"), elem_id="project-create")
-    shown = [top, demo, own]
+        with gr.Accordion(t("home.change"), open=False, visible=False, elem_id="change-card") as card:
+            which = gr.Dropdown([], label=t("home.which"), elem_id="which")
+            with gr.Column(visible=False) as form:
+                title = gr.Textbox(label=t("home.name"), max_length=80, elem_id="new-name")
+                guideline = gr.Textbox(
+                    label=t("home.guideline"), info=t("home.guideline.help"), lines=5, max_lines=20, elem_id="guideline"
+                )
+                away = gr.Checkbox(label=t("home.archived"), info=t("home.archived.help"), elem_id="archived")
+                with gr.Row():
+                    save = parts.button(t("home.save"), elem_id="project-save")
+    shown = [top, demo, own, card, which]
 
     @requires(house.accounts, "annotator")
     def show(request: gr.Request) -> list[Any]:
@@ -55,7 +65,21 @@ def build(house: House, t: gr.I18n) -> None:
         made = ACTIONS["project_create"](house, request.username, name=(title or "").strip(), tasks=wanted)
         return look(house, request, made["id"], go=True)
 
+    @requires(house.accounts, "lead")
+    def opened(request: gr.Request, number: int) -> list[Any]:
+        found = projects.get(house.store, number)
+        return [gr.Column(visible=True), found.name, found.guideline, found.archived]
+
+    @requires(house.accounts, "lead")
+    def change(request: gr.Request, number: int, name: str, text: str, put_away: bool) -> list[Any]:
+        new = {"name": (name or "").strip(), "guideline": text or "", "archived": put_away}
+        ACTIONS["project_change"](house, request.username, project=number, **new)
+        gr.Info(words.say(words.lang_of(request), "home.saved"))
+        return look(house, request)
+
     quiet = {"api_visibility": "private"}
+    which.input(opened, which, [form, title, guideline, away], show_progress="hidden", **quiet)
+    save.click(change, [which, title, guideline, away], shown, show_progress="hidden", **quiet)
     gr.context.Context.root_block.load(show, None, shown, show_progress="hidden", **quiet)
     demo.click(start_demo, None, shown, show_progress_on=demo, **quiet)
     gr.on([create.click, name.submit], start_own, [name, tasks], shown, show_progress="hidden", **quiet)
@@ -64,8 +88,7 @@ def build(house: House, t: gr.I18n) -> None:
 def look(house: House, request: gr.Request, newest: int | None = None, *, go: bool = False) -> list[Any]:
     """Everything on the page; `newest` is a project just made, whose next step comes first, and opens with `go`."""
     lang, leads = words.lang_of(request), may(house.accounts, request.username, "lead")
-    found = [Project(**p) for p in ACTIONS["projects"](house, request.username)["projects"]]
-    mine = [p for p in found if leads or not p.members or request.username in p.members]
+    mine = [p for p in projects.all(house.store) if not p.archived]
     steps = {p.id: next_steps(house, request, p, leads) for p in mine}
     chosen = house.project(newest) if newest else house.project_of(request.username, request.cookies)
     who = f"{'lead' if leads else 'annotator'}.{'some' if mine else 'none'}"
@@ -73,7 +96,15 @@ def look(house: House, request: gr.Request, newest: int | None = None, *, go: bo
     if chosen and steps.get(chosen.id):
         top += first_step(chosen, *steps[chosen.id][0], go=go)
     return [top + (listed(house, request, mine, steps) if mine else ""), gr.Button(visible=leads and not mine),
-            gr.Accordion(visible=leads)]  # fmt: skip
+            gr.Accordion(visible=leads), *changeable(house, lang, leads=leads)]  # fmt: skip
+
+
+def changeable(house: House, lang: str, *, leads: bool) -> list[Any]:
+    """The card that changes projects, and which there are: the archived ones too, so that they can come back."""
+    every = projects.all(house.store) if leads else []
+    away = words.say(lang, "home.archived")
+    choices = [(f"{p.name} ({away})" if p.archived else p.name, p.id) for p in every]
+    return [gr.Accordion(visible=bool(every)), gr.Dropdown(choices=choices)]
 
 
 def first_step(project: Project, text: str, page: str, *, go: bool) -> str:

@@ -1,5 +1,6 @@
 """The Admin page: who is who; invite somebody, change a role, lock out."""
 
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -40,42 +41,38 @@ def build(house: House, t: gr.I18n) -> None:
                 reset = parts.button(t("admin.reset"), interactive=False, elem_id="reset")
             new_link = link_box(t, "new-link")
 
-    @requires(house.accounts, "admin")
-    def show(request: gr.Request) -> list[Any]:
-        return look(house, request)
+    shown, admin = [people, who], requires(house.accounts, "admin")
+    gr.context.Context.root_block.load(admin(partial(look, house)), None, shown, **QUIET)
+    gr.on([invite.click, name.submit], admin(partial(ask, house)), [name, role], [name, link, *shown], **QUIET)
+    who.input(admin(partial(chosen, house)), who, [new_role, locked, save, reset, new_link], **QUIET)
+    save.click(admin(partial(change, house)), [who, new_role, locked], [reset, *shown], **QUIET)
+    reset.click(admin(partial(anew, house)), who, new_link, **QUIET)
 
-    @requires(house.accounts, "admin")
-    def ask(request: gr.Request, title: str, wanted: str) -> list[Any]:
-        made = ACTIONS["user_add"](house, request.username, name=(title or "").strip(), role=wanted)
-        return ["", linked(request, made), *look(house, request)]
 
-    @requires(house.accounts, "admin")
-    def chosen(request: gr.Request, title: str) -> list[Any]:
-        """Nothing can be changed before it is known how it is."""
-        found = next(u for u in ACTIONS["users"](house, request.username)["users"] if u["name"] == title)
-        return [
-            gr.Dropdown(value=found["role"], interactive=True),
-            gr.Checkbox(value=found["disabled"], interactive=True),
-            gr.Button(interactive=True),
-            gr.Button(interactive=not found["disabled"]),
-            gr.Textbox(visible=False),
-        ]
+def ask(house: House, request: gr.Request, title: str, wanted: str) -> list[Any]:
+    made = ACTIONS["user_add"](house, request.username, name=(title or "").strip(), role=wanted)
+    return ["", linked(request, made), *look(house, request)]
 
-    @requires(house.accounts, "admin")
-    def change(request: gr.Request, title: str, wanted: str, out: bool) -> list[Any]:
-        ACTIONS["user_change"](house, request.username, name=title, role=wanted, disabled=out)
-        return [gr.Button(interactive=not out), *look(house, request)]
 
-    @requires(house.accounts, "admin")
-    def anew(request: gr.Request, title: str) -> gr.Textbox:
-        return linked(request, ACTIONS["user_reset"](house, request.username, name=title))
+def chosen(house: House, request: gr.Request, title: str) -> list[Any]:
+    """Nothing can be changed before it is known how it is."""
+    found = next(u for u in ACTIONS["users"](house, request.username)["users"] if u["name"] == title)
+    return [
+        gr.Dropdown(value=found["role"], interactive=True),
+        gr.Checkbox(value=found["disabled"], interactive=True),
+        gr.Button(interactive=True),
+        gr.Button(interactive=not found["disabled"]),
+        gr.Textbox(visible=False),
+    ]
 
-    shown = [people, who]
-    gr.context.Context.root_block.load(show, None, shown, **QUIET)
-    gr.on([invite.click, name.submit], ask, [name, role], [name, link, *shown], **QUIET)
-    who.input(chosen, who, [new_role, locked, save, reset, new_link], **QUIET)
-    save.click(change, [who, new_role, locked], [reset, *shown], **QUIET)
-    reset.click(anew, who, new_link, **QUIET)
+
+def change(house: House, request: gr.Request, title: str, wanted: str, out: bool) -> list[Any]:
+    ACTIONS["user_change"](house, request.username, name=title, role=wanted, disabled=out)
+    return [gr.Button(interactive=not out), *look(house, request)]
+
+
+def anew(house: House, request: gr.Request, title: str) -> gr.Textbox:
+    return linked(request, ACTIONS["user_reset"](house, request.username, name=title))
 
 
 def link_box(t: gr.I18n, name: str) -> gr.Textbox:

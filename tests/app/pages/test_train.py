@@ -61,7 +61,9 @@ def test_the_cost_is_one_line_of_what_is_known():
 
 @pytest.mark.parametrize(("lang", "adapters"), [("en", "lora"), ("zh", "lora")])
 def test_what_does_not_fit_comes_with_the_way_out(lang, adapters):
-    full, lora = (priced(lang, plan(fits=False, memory=40 * 10**9, tuning=t)) for t in ("full", "lora"))
+    dear = {"fits": False, "memory": 40 * 10**9}
+    full, lora, qlora = (priced(lang, plan(**dear, tuning=tuning)) for tuning in ("full", "lora", "qlora"))
+    assert lora == qlora
     assert "40.0 GB" in full
     assert "16.0 GB" in full
     assert (adapters in full, adapters in lora) == (True, False)

@@ -68,12 +68,14 @@ def latest(run: dict[str, Any]) -> dict[str, float]:
 
 def of_run(lang: str, run: dict[str, Any]) -> str:
     """Every figure over its name and one sentence, and how rows go through the model."""
-    cells = "".join(
-        f"<div><dt>{title(lang, name, run)}</dt><dd>{parts.safe(SHOWN[name](lang, value))}</dd>"
-        f"<dd class=means>{parts.safe(words.say(lang, f'train.means.{name}'))}</dd></div>"
-        for name, value in latest(run).items()
-    )
+    cells = "".join(cell(lang, name, value, run) for name, value in latest(run).items())
     return (f"<dl>{cells}</dl>" if cells else "") + engine(lang, run["status"])
+
+
+def cell(lang: str, name: str, value: float, run: dict[str, Any]) -> str:
+    means = words.say(lang, f"train.means.{name}")
+    shown = parts.safe(SHOWN[name](lang, value))
+    return f"<div><dt>{title(lang, name, run)}</dt><dd>{shown}</dd><dd class=means>{parts.safe(means)}</dd></div>"
 
 
 def title(lang: str, name: str, run: dict[str, Any]) -> str:

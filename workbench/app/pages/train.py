@@ -114,7 +114,7 @@ def priced(lang: str, plan: dict[str, Any]) -> str:
     line = parts.line(words.say(lang, "train.cost.and").join(told))
     if cost["fits"]:
         return line
-    key = f"train.cost.too_large.{cost['tuning']}"
+    key = f"train.cost.too_large.{'full' if cost['tuning'] == 'full' else 'adapters'}"
     memory, has = figures.memory(cost["memory"]), figures.memory(cost["machine"])
     return line + parts.line(words.say(lang, key, memory=memory, machine=has), "bad")
 

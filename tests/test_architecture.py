@@ -16,6 +16,7 @@ FLOORS = {
     "workbench.settings": 0,
     "workbench.training.hparams": 1,
     "workbench.training.methods": 1,
+    "workbench.training.metrics": 1,
     "workbench.training.budget": 1,
     "workbench.training.logps": 1,
     "workbench.training.losses": 1,

@@ -4,7 +4,8 @@ import pytest
 
 from workbench.errors import UsageError
 from workbench.training.hparams import knobs, make
-from workbench.training.methods import METHODS, METRICS, preset
+from workbench.training.methods import METHODS, preset
+from workbench.training.metrics import LIKELY, METRICS, SCORES, meaning
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -59,4 +60,13 @@ def test_softened_twice_is_refused():
 
 
 def test_every_metric_is_explained_in_a_sentence():
-    assert all(text.endswith(".") for text in METRICS.values())
+    assert all(text.endswith(".") for text in [*METRICS.values(), *SCORES.values(), *LIKELY.values()])
+    assert SCORES.keys() | LIKELY.keys() <= METRICS.keys()
+
+
+def test_a_reward_means_what_its_method_makes_of_it():
+    told = {name: meaning("rewards/chosen", METHODS[name]) for name in ("dpo", "rm", "simpo")}
+    assert "than under the start model" in told["dpo"]
+    assert told["rm"] == "Mean score of chosen answers."
+    assert "per token" in told["simpo"]
+    assert meaning("loss", METHODS["rm"]) == METRICS["loss"]

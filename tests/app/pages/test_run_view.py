@@ -1,6 +1,6 @@
 """A run in words and in chart rows."""
 
-from workbench.app.pages.run_view import describe, fingerprint, held_out, percent, series
+from workbench.app.pages.run_view import chart, describe, fingerprint, held_out, percent, series
 
 
 def run(state="running", metrics=(), **status):
@@ -38,3 +38,14 @@ def test_charts_show_training_beside_held_out_rows():
 def test_held_out_accuracy_is_the_last_one_there_is():
     assert held_out([{"eval_accuracy": 0.5}, {"eval_accuracy": 0.9}, {"loss": 1.0}]) == 0.9
     assert held_out([{"eval_rewards/accuracies": None}]) is None
+
+
+def test_charts_of_a_new_run_have_axes_of_numbers_before_they_have_points():
+    assert {str(kind) for kind in series("en", [], "loss").dtypes} >= {"int64", "float64"}
+
+
+def test_a_figure_that_the_method_never_logs_has_no_chart():
+    told = {"config": {"method": "sft"}, "metrics": [{"step": 1, "loss": 0.6}]}
+    assert chart("en", told, "loss").visible
+    assert not chart("en", told, "rewards/margins").visible
+    assert chart("en", {**told, "metrics": []}, "rewards/margins").visible

@@ -6,10 +6,13 @@ import pytest
 from workbench.app import words
 from workbench.app.pages.train import DEARER, FORM, component, filled, given, priced
 from workbench.training.hparams import knobs
-from workbench.training.methods import METHODS, METRICS, preset
+from workbench.training.methods import METHODS, preset
+from workbench.training.metrics import LIKELY, METRICS, SCORES
 
 SENTENCES = {
     *METRICS.values(),
+    *SCORES.values(),
+    *LIKELY.values(),
     *(m.summary for m in METHODS.values()),
     *(k.help for m in METHODS.values() for k in knobs(m.hparams)),
     *FORM,

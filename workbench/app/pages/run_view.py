@@ -12,7 +12,8 @@ from workbench.app.house import House
 from workbench.app.pages import figures, parts
 from workbench.app.roles import requires
 from workbench.jobs.folder import END_STATES
-from workbench.training.methods import METRICS
+from workbench.training.methods import METHODS
+from workbench.training.metrics import METRICS, meaning
 
 TICK = 2.5
 # Key of the chart's title, and the metric it draws beside its held-out twin.
@@ -24,6 +25,7 @@ CHARTS = {
     "rejected": "rewards/rejected",
     "rate": "learning_rate",
 }
+TYPES = {"step": "int64", "rows": "str", "value": "float64"}  # told also of no rows, or the axes become lists of words
 ROWS = {"train": "#4f6bed", "eval": "#d9731a"}
 BAR = """<div role="progressbar" aria-valuenow="{{value}}" aria-valuemin="0" aria-valuemax="100">
 <div style="width: {{value}}%"></div></div>"""
@@ -81,7 +83,7 @@ def draw(house: House, request: gr.Request, number: int | None, before: str) -> 
         answers(lang, run["samples"]),
         run["config"],
         run["log"],
-        *[series(lang, run["metrics"], name) for name in CHARTS.values()],
+        *[chart(lang, run, name) for name in CHARTS.values()],
     ]
 
 
@@ -140,13 +142,20 @@ def answers(lang: str, samples: list[dict[str, Any]]) -> str:
     return parts.table(head, ([s["step"], s["prompt"], s["text"]] for s in samples))
 
 
+def chart(lang: str, run: dict[str, Any], metric: str) -> gr.LinePlot:
+    """One chart of a run; none where its method never logs the figure."""
+    points = series(lang, run["metrics"], metric)
+    caption = words.say(lang, meaning(metric, METHODS[run["config"]["method"]]))
+    return gr.LinePlot(points, caption=caption, visible=len(points) > 0 or not run["metrics"])
+
+
 def series(lang: str, lines: list[dict[str, Any]], metric: str) -> pd.DataFrame:
     """Long form for the chart: step, which rows it was measured on, value."""
     kinds = {metric: words.say(lang, "train.series.train"), f"eval_{metric}": words.say(lang, "train.series.eval")}
     rows = [
         (line["step"], kind, line[name]) for line in lines for name, kind in kinds.items() if line.get(name) is not None
     ]
-    return pd.DataFrame(rows, columns=["step", "rows", "value"])
+    return pd.DataFrame(rows, columns=["step", "rows", "value"]).astype(TYPES)
 
 
 def plot(key: str, t: gr.I18n) -> gr.LinePlot:

@@ -61,7 +61,7 @@ def test_an_import_shows_what_it_is_before_it_counts(server: Any, data: Any, fil
     shot(data, "data-preview")
 
     data.reload()
-    expect(data.locator("#confirm")).to_have_text("Import 2 items, leave 2 lines out")
+    expect(data.locator("#confirm")).to_have_text("Import 2 items, leave out 2 of the lines")
     with data.expect_download() as downloading:
         data.locator("#rejects").click()
     left_out = [json.loads(line) for line in Path(downloading.value.path()).read_text().splitlines()]
@@ -107,7 +107,7 @@ def test_pasted_lines_are_a_file_too(data: Any) -> None:
     expect(data.locator("#confirm")).to_have_text("Import 1 items")
 
 
-def test_an_export_asks_for_a_license_and_says_where_it_lies(
+def test_an_export_says_where_it_lies_and_needs_a_license_for_the_hub(
     server: Any, data: Any, project: int, file: Path, shot: Any
 ) -> None:
     server.do("import_confirm", project=project, number=parsed(server, project, file), accept_rejects=True)
@@ -117,8 +117,10 @@ def test_an_export_asks_for_a_license_and_says_where_it_lies(
     data.locator("#freeze").click()
     expect(data.locator("#frozen")).to_contain_text("Nothing has changed since snapshot")
     data.get_by_role("button", name="Export the data set").click()
+    data.locator("#repo textarea, #repo input").fill("somebody/labels")
     data.locator("#export").click()
     expect(data.get_by_test_id("toast-body")).to_contain_text("Choose a license")
+    data.locator("#repo textarea, #repo input").fill("")
     data.locator("#license input").click()
     data.locator("#license").get_by_role("option", name="cc-by-4.0").click()
     data.locator("#export").click()

@@ -185,6 +185,21 @@ def test_undo_goes_back_and_the_new_answer_replaces_the_old(sit: Callable[..., D
     assert desk.done()["mine"] == 3
 
 
+def test_undo_is_still_there_after_a_reload(sit: Callable[..., Desk]) -> None:
+    desk = sit()
+    prompt = desk.prompt
+    desk.press("1")
+    desk.saved()
+    desk.go()
+    desk.press("z")
+    assert desk.prompt == prompt
+    desk.saved()
+    assert desk.done()["mine"] == 0
+    desk.press("6")
+    desk.saved()
+    assert desk.done()["mine"] == 1
+
+
 def test_skip_and_flag_leave_the_item_without_a_label(sit: Callable[..., Desk]) -> None:
     desk = sit()
     desk.press("x")

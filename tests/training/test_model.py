@@ -115,6 +115,12 @@ def test_a_start_adapter_is_merged_first(tiny, tmp_path):
         load(tmp_path, "causal", LORA)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU can hold 4 bits")
+def test_four_bits_without_a_gpu_are_refused_with_the_way_out(tiny):
+    with pytest.raises(ModelError, match="needs an NVIDIA GPU: choose lora"):
+        load(tiny, "causal", make(DPO, {"tuning": "qlora"}))
+
+
 def test_a_broken_folder_is_named(tmp_path):
     with pytest.raises(ModelError, match=str(tmp_path)):
         load_plain(tmp_path, "causal", torch.float32)

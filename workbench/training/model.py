@@ -20,17 +20,19 @@ SAFE = {"use_safetensors": True, "trust_remote_code": False, "local_files_only":
 
 
 def load(folder: Path, kind: Kind, hparams: Training) -> Policy:
-    """The start model, ready to train: adapters of an earlier run merged in, new ones attached for tuning = lora."""
+    """The start model, ready to train: adapters of an earlier run merged in, new ones attached unless tuning = full."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     precision = _precision(hparams, device)
-    lora = hparams.tuning == "lora"
-    model = load_plain(folder, kind, precision if lora else torch.float32)
+    if hparams.tuning == "qlora":
+        model = load_plain(folder, kind, precision, **_in_4_bits(folder, device, precision))
+    else:
+        model = load_plain(folder, kind, torch.float32 if hparams.tuning == "full" else precision).to(device)
     torch.manual_seed(hparams.seed)
     if kind == "reward":
         nn.init.normal_(model.score.weight, std=(model.config.get_text_config().hidden_size + 1) ** -0.5)
-    if lora:
+    if hparams.tuning != "full":
         model = with_adapters(model, kind, hparams)
-    policy = Policy(model.to(device), tokenizer_of(folder), kind, precision)
+    policy = Policy(model, tokenizer_of(folder), kind, precision)
     policy.why_padded = choose_layout(policy)
     return policy
 
@@ -53,11 +55,29 @@ def base_of(folder: Path) -> Path | None:
     return base
 
 
-def load_plain(folder: Path, kind: Kind, dtype: torch.dtype) -> PreTrainedModel:
+def _in_4_bits(folder: Path, device: torch.device, precision: torch.dtype) -> dict[str, Any]:
+    """How transformers loads a base in NF4 (QLoRA, arXiv:2305.14314); what is trained whole stays as it is."""
+    if device.type != "cuda":
+        raise ModelError("tuning = qlora keeps the base in 4 bits, which needs an NVIDIA GPU: choose lora")
+    if base_of(folder):
+        raise ModelError(f"{folder} is an adapter, which is not merged in 4 bits: export it merged and start from that")
+    from transformers import BitsAndBytesConfig
+
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=precision,
+        llm_int8_skip_modules=["lm_head", "score"],
+    )
+    return {"quantization_config": config, "device_map": {"": device}}
+
+
+def load_plain(folder: Path, kind: Kind, dtype: torch.dtype, **extra: Any) -> PreTrainedModel:
     """A whole model of safetensors; an adapter is merged into its base in float32."""
     base = base_of(folder)
     auto = AutoModelForSequenceClassification if kind == "reward" else AutoModelForCausalLM
-    extra = {"num_labels": 1} if kind == "reward" else {}
+    extra |= {"num_labels": 1} if kind == "reward" else {}
     try:
         model = auto.from_pretrained(base or folder, dtype=torch.float32 if base else dtype, **SAFE, **extra)
     except (OSError, ValueError) as error:

@@ -67,6 +67,10 @@ class Labelling {
     return `label.held.${this.start.project.id}.${this.task}`;
   }
 
+  get pastKey() {
+    return `label.past.${this.start.user}.${this.start.project.id}.${this.task}`;
+  }
+
   get mine() {
     return [this.current, ...this.buffer].filter(Boolean);
   }
@@ -75,7 +79,8 @@ class Labelling {
 
   open(task) {
     if (this.task && this.task !== task) this.release(this.mine);
-    Object.assign(this, { task, buffer: [], past: [], current: null, reason: null, progress: this.start.tasks[task] });
+    Object.assign(this, { task, buffer: [], current: null, reason: null, progress: this.start.tasks[task] });
+    this.past = JSON.parse(remembered(this.pastKey, "[]"));
     remember(`label.task.${this.start.project.id}`, task);
     this.frame.drawHead(this.start.project.tasks.map((name) => ({ name, ...this.start.tasks[name] })), task, this.start.project.guideline);
     this.frame.drawChoices(task, (choice, event) => this.answer(choice, event));
@@ -240,15 +245,16 @@ class Labelling {
     ms.ms_active = Math.min(ms.ms_active, ms.ms_shown);
     this.post(entry, { uid: entry.uid, kind, payload, ...ms, supersedes: entry.supersedes ?? null });
     this.answered.add(entry.item.lease);
-    this.past = [...this.past, { item: entry.item, uid: entry.uid, kind }].slice(-UNDOABLE);
+    this.remain([...this.past, { item: entry.item, uid: entry.uid, kind }]);
     this.count(kind, 1);
     this.frame.last.textContent = this.say(said);
     this.next();
   }
 
   undo() {
-    const before = this.past.pop();
+    const before = this.past.at(-1);
     if (!before) return this.frame.tell(this.say("nothing_to_undo"));
+    this.remain(this.past.slice(0, -1));
     this.post(before, { uid: newUid(), kind: "undo", payload: { of: before.uid } });
     this.answered.delete(before.item.lease);
     if (this.current) this.buffer.unshift(this.current);
@@ -256,6 +262,12 @@ class Labelling {
     this.frame.last.textContent = this.say("said.undo");
     this.show({ item: before.item, supersedes: before.uid, again: true });
     return this.keep();
+  }
+
+  // What can still be taken back, also after a reload.
+  remain(past) {
+    this.past = past.slice(-UNDOABLE);
+    remember(this.pastKey, JSON.stringify(this.past));
   }
 
   async flag() {
@@ -281,7 +293,7 @@ class Labelling {
     const known = ["taken", "already_labelled", "not_undoable", "withdrawn"].includes(code);
     this.frame.tell(this.say(known ? `refused.${code}` : "refused.other"));
     if (this.past.some(({ uid }) => uid === body.uid)) this.count(body.kind, -1);
-    this.past = this.past.filter(({ uid }) => uid !== body.uid);
+    this.remain(this.past.filter(({ uid }) => uid !== body.uid));
   }
 
   toggleSource() {

@@ -24,17 +24,17 @@ def terms(t: gr.I18n, example: str) -> Terms:
     named = [*LICENSES, (t("data.license.none"), "none")]
     with gr.Row():
         license_ = gr.Dropdown(
-            named, value=None, label=t("data.license"), info=t("data.license.help"), elem_id="license"
+            named, value="none", label=t("data.license"), info=t("data.license.help"), elem_id="license"
         )
         repo = gr.Textbox(label=t("data.repo"), placeholder=example, info=t("data.repo.help"), elem_id="repo")
-        public = gr.Checkbox(label=t("data.public"), elem_id="public")
+    public = gr.Checkbox(label=t("data.public"), elem_id="public")
     return Terms(license_, repo, public)
 
 
 def agreed(lang: str, license_: str | None, repo: str | None, public: bool) -> dict[str, Any]:
-    """The terms as an act takes them. Somebody must choose a license, and what goes to others needs a real one."""
+    """The terms as an act takes them. What goes to others needs a license."""
     push = (repo or "").strip() or None
-    if not license_ or (license_ == "none" and push):
+    if push and license_ == "none":
         raise UsageError(words.say(lang, "data.license.missing"))
     return {"license": None if license_ == "none" else license_, "push": push, "public": public}
 

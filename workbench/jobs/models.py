@@ -73,7 +73,7 @@ def scan(folder: Path, name: str | None = None) -> Model:
     unsafe = sorted(p.name for p in folder.iterdir() if p.suffix in UNSAFE)
     if unsafe:
         raise ModelError(
-            f"model {name}: {unsafe[0]} may run code when it is loaded: keep weights in safetensors, leave out .py files"
+            f"model {name}: {unsafe[0]} may run code when it is loaded: only safetensors, and no .py files"
         )
     if (folder / "adapter_config.json").exists():
         return _adapter(folder, name)

@@ -5,9 +5,11 @@ import math
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from workbench.errors import EngineError
 from workbench.jobs.folder import Reporter, write_json
+from workbench.training import checkpoint
 from workbench.training.budget import RowPlan
 from workbench.training.data import stops
 from workbench.training.hparams import make
@@ -223,3 +225,14 @@ def test_only_evaluations_write_checkpoints_and_few_are_kept(looped):
     kept = sorted(p.name for p in (loop.folder / "checkpoints").iterdir())
     assert kept[-1] == f"step-{loop.plan.steps:06d}"
     assert len(kept) <= 3
+
+
+def test_early_stopping_ends_with_the_weights_of_the_best_evaluation(looped):
+    loop = looped("sft", epochs=40, learning_rate=3e-2, early_stopping=2)
+    assert loop.run() is None
+    assert loop.step < loop.plan.steps
+    assert loop.worse == 2
+    assert loop.best[1] < loop.step
+    weights = load_file(checkpoint.at(loop.folder / "checkpoints", loop.best[1]) / "weights.safetensors")
+    for name, parameter in checkpoint.trained(loop.policy.model).items():
+        assert torch.equal(parameter, weights[name])

@@ -66,10 +66,6 @@ class RowPlan:
     tokens: int
     checkpointed: int = 0
 
-    @property
-    def no_grad_tokens(self) -> int:
-        return NO_GRAD * self.tokens
-
 
 def shape_of(config: dict[str, Any], parameters: int | None = None) -> Shape:
     """From a config.json as a dict, also of a model with a text part; `parameters`: the exact count, if known.
@@ -214,25 +210,6 @@ def step_flops(shape: Shape, tuning: Tuning, groups: Sequence[Group], *, scores:
     """
     once, times = forward_flops(shape, groups, scores=scores), 3 if tuning == "full" else 2
     return times * (once.linear + once.head) + 3.5 * once.attention
-
-
-def spent_flops(
-    shape: Shape,
-    tuning: Tuning,
-    groups: Sequence[Group],
-    *,
-    scores: bool = False,
-    checkpointed: int = 0,
-    head_again: bool = False,
-    passes: int = 0,
-) -> float:
-    """All FLOPs of a step: useful ones, checkpointed layers again, head tiles again, whole forward `passes` more.
-
-    passes   without gradient, such as a reference that was not stored
-    """
-    once = forward_flops(shape, groups, scores=scores)
-    again = checkpointed / shape.layers * (once.linear + once.attention) + head_again * once.head
-    return step_flops(shape, tuning, groups, scores=scores) + again + passes * sum(once)
 
 
 def room_of(free: int, *, on_gpu: bool) -> int:

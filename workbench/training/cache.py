@@ -19,8 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workbench.jobs.folder import write_json
-from workbench.training.checkpoint import sha256_of
+from workbench.jobs.folder import sha256, write_json
 from workbench.training.data import RULES, Dropped, Encoded, Ids, Stops
 
 TOKENIZER = (
@@ -65,7 +64,7 @@ def hashes(paths: Sequence[Path], memo: Path) -> list[str]:
     except (OSError, ValueError, TypeError):
         known = {}
     seen = {str(p.resolve()): [p.stat().st_size, p.stat().st_mtime_ns] for p in paths}
-    fresh = {name: [*stamp, sha256_of(Path(name))] for name, stamp in seen.items() if known.get(name, [])[:2] != stamp}
+    fresh = {name: [*stamp, sha256(Path(name))] for name, stamp in seen.items() if known.get(name, [])[:2] != stamp}
     if fresh:
         memo.parent.mkdir(parents=True, exist_ok=True)
         write_json(memo, known | fresh)

@@ -3,7 +3,6 @@
 Leaves out when to write one (`loop`) and the final model (`export`).
 """
 
-import hashlib
 import json
 import os
 import re
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from workbench.errors import EngineError
-from workbench.jobs.folder import read_json
+from workbench.jobs.folder import read_json, sha256, sync
 from workbench.training.team import spread, whole
 
 KEPT = 2
@@ -49,13 +48,13 @@ def save(root: Path, step: int, weights: dict[str, Tensor], moments: dict[str, T
         save_file(weights, part / "weights.safetensors")
         save_file(moments, part / "optimizer.safetensors")
         (part / "state.json").write_text(json.dumps(state))
-        files = {p.name: {"size": p.stat().st_size, "sha256": sha256_of(p)} for p in sorted(part.iterdir())}
+        files = {p.name: {"size": p.stat().st_size, "sha256": sha256(p)} for p in sorted(part.iterdir())}
         (part / "manifest.json").write_text(json.dumps({"files": files, "versions": VERSIONS, "finite": True}))
         for path in (*part.iterdir(), part):
-            _sync(path)
+            sync(path)
     shutil.rmtree(final, ignore_errors=True)
     part.rename(final)
-    _sync(root)
+    sync(root)
     return final
 
 
@@ -129,21 +128,8 @@ def _whole(path: Path) -> bool:
     try:
         files = read_json(path / "manifest.json")["files"]
         return all(
-            (path / name).stat().st_size == fact["size"] and sha256_of(path / name) == fact["sha256"]
+            (path / name).stat().st_size == fact["size"] and sha256(path / name) == fact["sha256"]
             for name, fact in files.items()
         )
     except (OSError, ValueError, KeyError, TypeError):
         return False
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as source:
-        return hashlib.file_digest(source, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

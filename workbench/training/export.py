@@ -15,8 +15,8 @@ from transformers import AutoConfig
 
 from workbench.errors import ModelError, UsageError, WorkbenchError
 from workbench.formats.cards import model_card
-from workbench.jobs.folder import read_json, write_json
-from workbench.training.checkpoint import aside, sha256_of
+from workbench.jobs.folder import read_json, sha256, write_json
+from workbench.training.checkpoint import aside
 from workbench.training.data import Stops
 from workbench.training.hparams import RunConfig
 from workbench.training.model import base_of, load_plain, tokenizer_of
@@ -181,7 +181,7 @@ def _fresh(folder: Path) -> Path:
 def _finish(part: Path, out: Path, tokenizer: Any, made: dict[str, Any]) -> None:
     """Tokenizer, hashes of all files, then the name that says it is whole; what had the name goes last."""
     tokenizer.save_pretrained(part)
-    files = {p.name: sha256_of(p) for p in sorted(part.iterdir())}
+    files = {p.name: sha256(p) for p in sorted(part.iterdir())}
     write_json(part / "workbench.json", made | {"files": files})
     old = _beside(out, "old")
     shutil.rmtree(old, ignore_errors=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from workbench.training.budget import NO_GRAD
 from workbench.training.cache import CHUNK, LogpCache, hashes, named
 from workbench.training.data import Line
 from workbench.training.logps import SeqLogps, head_of
@@ -25,7 +26,7 @@ from workbench.training.team import Team
 def answer_logps(policy: Policy, lines: Sequence[Line], team: Team | None = None) -> SeqLogps:
     """Log-probs of many answers under the policy as it is now, without gradient, in the order of `lines`."""
     team, total = team or Team(), torch.zeros(len(lines), device=policy.device)
-    for part in team.share(policy.deal([(line,) for line in lines], 4 * policy.budget)):
+    for part in team.share(policy.deal([(line,) for line in lines], NO_GRAD * policy.budget)):
         made = policy([lines[i] for i in part or [0]]).answers.total
         if part:
             total[part] = made

@@ -9,7 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.training.conftest import tiny_llama, word_tokenizer
+from tests.training.conftest import tiny_llama, word_tokenizer, write_snapshot, written_rows
+from workbench.jobs.folder import read_json, write_json
+from workbench.training.hparams import RunConfig
+from workbench.training.methods import preset
 
 SAME = ("loss", "grad_norm", "rewards/margins", "kl", "eval_loss", "num_tokens")
 
@@ -23,13 +26,35 @@ def start(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
+def test_a_team_trains_the_run_of_a_folder(start, tmp_path):
+    """From a run folder to a whole model, and the same weights as one process gives."""
+    made = {}
+    for processes in (1, 2):
+        folder = tmp_path / str(processes) / "runs" / "000001"
+        folder.mkdir(parents=True)
+        rows = write_snapshot(tmp_path / f"rows{processes}", written_rows())
+        paths = {"model": "tiny", "model_path": str(start), "snapshot": "0" * 64, "snapshot_path": str(rows)}
+        values = preset("dpo", tuning="full", parameters=1, units=60) | {"max_steps": 6}
+        config = RunConfig(run=1, project=1, method="dpo", hparams=values, **paths)
+        write_json(folder / "config.json", config.model_dump(mode="json"))
+        torchrun(processes, "workbench.training.worker", str(folder))
+        assert read_json(folder / "status.json")["state"] == "done"
+        made[processes] = load_file(folder / "out" / "model.safetensors")
+    for name, value in made[2].items():
+        torch.testing.assert_close(value, made[1][name], atol=1e-5, rtol=1e-5)
+
+
+def torchrun(processes, module, *arguments):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    done = subprocess.run([*command, "-m", module, *arguments], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 def run(start, out, processes, method, tuning, how):
     for rank in range(processes):
         (out / str(rank)).mkdir(parents=True)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    asked = ["-m", "tests.parity.together", method, tuning, how, str(start), str(out)]
-    done = subprocess.run([*command, *asked], capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr[-3000:]
+    torchrun(processes, "tests.parity.together", method, tuning, how, str(start), str(out))
     return json.loads((out / "lines.json").read_text()), load_file(out / "weights.safetensors")
 
 

@@ -39,7 +39,7 @@ def own_signals():
 
 def child(folder, *flags):
     log = (folder / "log.txt").open("ab")
-    command = [sys.executable, "-m", "workbench.training.worker", "--run", str(folder), *flags]
+    command = [sys.executable, "-m", "workbench.training.worker", str(folder), *flags]
     env = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
 

@@ -103,7 +103,7 @@ class Runs:
         status = read_json(path / "status.json")
         write_json(path / "status.json", status | {"state": "starting"})
         resume = ["--resume"] if status["attempt"] else []
-        pid, known = process.start(WORKER, ["--run", str(path), *resume], path)
+        pid, known = process.start(WORKER, [str(path), *resume], path)
         write_json(path / "child.json", {"pid": pid, "identity": known})
 
     def _end_hanging(self, number: int) -> None:

@@ -1,6 +1,7 @@
 """The child that trains one run: reads its folder, leaves metrics, states, samples, checkpoints and the model there.
 
-`python -m workbench.training.worker --run FOLDER [--resume]`. Leaves out the steps themselves (`loop`).
+`python -m workbench.training.worker FOLDER [--resume]`; `accelerate launch -m` and `torchrun -m` start several of them.
+Leaves out the steps themselves (`loop`).
 """
 
 import argparse
@@ -154,7 +155,7 @@ def ended(error: BaseException) -> tuple[str, str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("run", type=Path, metavar="FOLDER")
     parser.add_argument("--resume", action="store_true")
     arguments, team = parser.parse_args(), Team()
     try:

@@ -1,6 +1,7 @@
 """Two processes give what one gives: losses, evaluations, weights; copied (DDP) and sharded (FSDP2), over gloo."""
 
 import json
+import os
 import subprocess
 import sys
 from functools import cache
@@ -14,6 +15,7 @@ from workbench.jobs.folder import read_json, write_json
 from workbench.training.hparams import RunConfig
 from workbench.training.methods import preset
 
+PATIENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 SAME = ("loss", "grad_norm", "rewards/margins", "kl", "eval_loss", "num_tokens")
 
 
@@ -47,7 +49,9 @@ def test_a_team_trains_the_run_of_a_folder(start, tmp_path):
 
 def torchrun(processes, module, *arguments):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    done = subprocess.run([*command, "-m", module, *arguments], capture_output=True, text=True, timeout=240)
+    done = subprocess.run(
+        [*command, "-m", module, *arguments], capture_output=True, text=True, timeout=240, env=PATIENT
+    )
     assert done.returncode == 0, done.stderr[-3000:]
 
 

@@ -19,8 +19,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 from workbench.errors import UsageError
 from workbench.jobs import models
-from workbench.jobs.folder import read_json
-from workbench.training.checkpoint import sha256_of
+from workbench.jobs.folder import read_json, sha256
 from workbench.training.hparams import make
 from workbench.training.methods import METHODS
 from workbench.training.model import load_plain
@@ -48,7 +47,7 @@ def told(folder, lines_of):
     """Every metric line without what depends on the clock, and the hash of the final weights."""
     lines = [{k: v for k, v in line.items() if k not in TIMES} for line in lines_of(folder / "metrics.jsonl")]
     name = "adapter_model" if (folder / "out" / "adapter_config.json").exists() else "model"
-    return lines, sha256_of(folder / "out" / f"{name}.safetensors")
+    return lines, sha256(folder / "out" / f"{name}.safetensors")
 
 
 def test_dpo_in_a_child(make_run, lines_of):

@@ -14,6 +14,7 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "CUDA_VIS
 TESTING = ("WORKBENCH_TESTING", "WORKBENCH_FAILPOINT")
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 QUIET = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TOKENIZERS_PARALLELISM": "false"}
+PATIENT = {"OMP_WAIT_POLICY": "PASSIVE"}  # threads that wait sleep, and leave the processor to the server
 
 
 def start(
@@ -29,7 +30,7 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**surroundings(), **(env or {})},
+            env={**PATIENT, **surroundings(), **(env or {})},
             start_new_session=True,
             umask=0o077,
         )

@@ -55,16 +55,21 @@ def test_a_lead_writes_a_guideline_and_puts_a_project_away(
     def choose(name: str) -> None:
         page.locator("#which input").click()
         page.locator("#which").get_by_role("option", name=name, exact=True).click()
+        expect(page.locator("#new-name")).to_be_visible()
         expect(page.locator("#new-name :is(input, textarea)")).to_have_value("Mate")
 
     choose("Mate")
     page.locator("#guideline textarea").fill("Short beats long.")
     page.locator("#project-save").click()
     expect(page.get_by_test_id("toast-body")).to_contain_text("Saved")
-    shot(page, "home-change")
+    expect(page.locator("#new-name")).to_be_hidden()
     assert server.do("projects")["projects"][-1]["guideline"] == "Short beats long."
+    choose("Mate")
+    expect(page.locator("#guideline textarea")).to_have_value("Short beats long.")
+    shot(page, "home-change")
     page.locator("#archived input").check()
     page.locator("#project-save").click()
+    expect(page.locator("#new-name")).to_be_hidden()
     expect(page.locator("#top")).not_to_contain_text("Mate")
     assert [p["name"] for p in server.do("projects", archived=True)["projects"]][-1] == "Mate"
     choose("Mate (archived)")

@@ -22,9 +22,7 @@ def build(house: House, t: gr.I18n) -> None:
         gr.Markdown(t("admin.invite"))
         with gr.Row():
             name = gr.Textbox(label=t("admin.name"), info=t("admin.name.help"), max_length=64, elem_id="name")
-            role = gr.Dropdown(
-                roles, value="annotator", label=t("admin.role"), info=t("admin.role.help"), elem_id="role"
-            )
+            role = gr.Dropdown(roles, value=ROLES[0], label=t("admin.role"), info=t("admin.role.help"), elem_id="role")
         with gr.Row():
             invite = parts.button(t("admin.invite.do"), first=True, elem_id="invite")
         link = link_box(t, "link")
@@ -38,7 +36,7 @@ def build(house: House, t: gr.I18n) -> None:
                 )
             with gr.Row():
                 save = parts.button(t("admin.save"), interactive=False, elem_id="save")
-                reset = parts.button(t("admin.reset"), interactive=False, elem_id="reset")
+                reset = parts.button(t("admin.reset"), interactive=False, width=200, elem_id="reset")
             new_link = link_box(t, "new-link")
 
     shown, admin = [people, who], requires(house.accounts, "admin")

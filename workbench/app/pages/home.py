@@ -75,11 +75,11 @@ def build(house: House, t: gr.I18n) -> None:
         new = {"name": (name or "").strip(), "guideline": text or "", "archived": put_away}
         ACTIONS["project_change"](house, request.username, project=number, **new)
         gr.Info(words.say(words.lang_of(request), "home.saved"))
-        return look(house, request)
+        return [gr.Column(visible=False), *look(house, request)]
 
     quiet = {"api_visibility": "private"}
     which.input(opened, which, [form, title, guideline, away], show_progress="hidden", **quiet)
-    save.click(change, [which, title, guideline, away], shown, show_progress="hidden", **quiet)
+    save.click(change, [which, title, guideline, away], [form, *shown], show_progress="hidden", **quiet)
     gr.context.Context.root_block.load(show, None, shown, show_progress="hidden", **quiet)
     demo.click(start_demo, None, shown, show_progress_on=demo, **quiet)
     gr.on([create.click, name.submit], start_own, [name, tasks], shown, show_progress="hidden", **quiet)
@@ -102,9 +102,9 @@ def look(house: House, request: gr.Request, newest: int | None = None, *, go: bo
 def changeable(house: House, lang: str, *, leads: bool) -> list[Any]:
     """The card that changes projects, and which there are: the archived ones too, so that they can come back."""
     every = projects.all(house.store) if leads else []
-    away = words.say(lang, "home.archived")
+    away = words.say(lang, "home.archived").lower()
     choices = [(f"{p.name} ({away})" if p.archived else p.name, p.id) for p in every]
-    return [gr.Accordion(visible=bool(every)), gr.Dropdown(choices=choices)]
+    return [gr.Accordion(visible=bool(every)), gr.Dropdown(choices=choices, value=None)]
 
 
 def first_step(project: Project, text: str, page: str, *, go: bool) -> str:

@@ -130,6 +130,26 @@ def test_single_answers(store, freeze, asked, vote) -> None:
     assert shown
 
 
+def test_a_tally_counts_what_a_snapshot_would_hold_and_holds(store, project, freeze, pair, asked, vote) -> None:
+    pair()
+    number, _ = pair("Coffee?")
+    store.append(vote(number, **said(0, 2)))
+    [ranked] = items.add(store, "ann", [asked("Rank?", "a", "b", "c", "d")])
+    store.append(vote(ranked, kind="rank", payload={"tiers": [[2], [0, 3], [1]]}, shown_order=(0, 1, 2, 3)))
+    told = snapshots.tally(store, project.id, eval_share=0)
+    assert told["pairs"] == {"train": 1 + 5}
+    assert told["rankings"] == {"train": 1}
+    assert told["comparisons"] == {"train": 1 + 1}  # a reward model takes the ranking whole
+    assert snapshots.read_tally(freeze(eval_share=0)) == told
+
+
+def test_thumbs_are_tallied_by_what_they_say(store, project, asked, vote) -> None:
+    numbers = items.add(store, "ann", [asked(f"Tea {i}?", "x") for i in range(3)])
+    for number, label in zip(numbers, (True, True, False), strict=True):
+        store.append(vote(number, kind="thumb", payload={"candidate": 0, "label": label}, shown_order=(0,)))
+    assert snapshots.tally(store, project.id, eval_share=0)["thumbs"] == {"train": 3, "true": 2, "false": 1}
+
+
 def test_a_ranking_is_one_row_and_its_strict_pairs(store, freeze, asked, vote) -> None:
     [number] = items.add(store, "ann", [asked("a", "w", "x", "y", "z")])
     texts = [c.messages[0].content for c in items.get(store, number).candidates]

@@ -42,7 +42,7 @@ def plan(
     The cost is that of the preset with `hparams` over it; None while there is nothing to train on.
     """
     found, entry, base = house.project(project), _method(method), models.get(house.home, model)
-    counts = frozen.tally(house.store, found.id)[entry.data]
+    counts = _counts(frozen.tally(house.store, found.id), entry)
     values = _preset(entry, base, counts["train"], {"tuning": tuning} if tuning else hparams)
     checked = make(entry.hparams, values | hparams)
     missing = _missing(checked, counts, found)
@@ -72,7 +72,7 @@ def train(
     """Freeze a snapshot, write the run's folder, queue its child. Returns the run's number."""
     found, entry, base = house.project(project), _method(method), _startable(models.get(house.home, model))
     made = frozen.get(house.store, found.id, snapshot_hash or snapshot(house, actor, project=found.id)["hash"])
-    counts = frozen.read_tally(made)[entry.data]
+    counts = _counts(frozen.read_tally(made), entry)
     checked = make(entry.hparams, _preset(entry, base, counts["train"], hparams) | hparams)
     _check_space(house, base, checked)
     if missing := _missing(checked, counts, found):
@@ -145,6 +145,10 @@ def _startable(model: Model) -> Model:
     if model.kind == "reward":
         raise ModelError(f"{model.name} is a reward model: it scores answers and cannot be trained to give them")
     return model
+
+
+def _counts(tally: dict[str, Counter[str]], entry: Method) -> Counter[str]:
+    return tally.get("comparisons" if entry.name == "rm" else entry.data, Counter())
 
 
 def _preset(entry: Method, base: Model, units: int, hparams: dict[str, Any]) -> dict[str, Any]:

@@ -267,10 +267,13 @@ def peak_memory(device: torch.device) -> int:
 
 
 def write_rows(path: Path, units: Sequence[Unit], answers: torch.Tensor) -> None:
-    """Row id, the value of each answer, and their difference, so that flipped pairs can be listed."""
+    """Row id, the value of each answer, best first, and the lead of the first, so that flipped pairs can be listed."""
     path.parent.mkdir(exist_ok=True)
     columns: dict[str, Any] = {"id": [u.id for u in units]}
-    columns |= {f"answer_{i}": answers[:, i].tolist() for i in range(answers.shape[1])}
-    if answers.shape[1] == 2:
-        columns["margin"] = (answers[:, 0] - answers[:, 1]).tolist()
+    values = {f"answer_{i}": answers[:, i] for i in range(answers.shape[1])}
+    if answers.shape[1] > 1:
+        values["margin"] = answers[:, 0] - answers[:, 1]
+    columns |= {
+        name: pa.array(value.numpy(), from_pandas=True) for name, value in values.items()
+    }  # NaN: no such answer
     pq.write_table(pa.table(columns), path)

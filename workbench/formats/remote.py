@@ -70,7 +70,7 @@ def repository(name: str) -> str:
     try:
         validate_repo_id(name)
     except HFValidationError:
-        raise InputError(f"{name!r} is no folder here and no Hub repository: write a folder, or owner/name") from None
+        raise InputError(f"{name!r} is not a Hub repository: write owner/name") from None
     return name
 
 

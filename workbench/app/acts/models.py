@@ -10,7 +10,7 @@ from workbench.app.accounts import LOCAL
 from workbench.app.acts.act import act
 from workbench.app.acts.children import finish, push_folder
 from workbench.app.house import House
-from workbench.errors import Conflict, NotAllowed, UsageError
+from workbench.errors import Conflict, NotAllowed, NotFound, UsageError
 from workbench.jobs import models as folders
 from workbench.jobs.folder import aside
 
@@ -38,6 +38,8 @@ def model_add(house: House, actor: str, *, source: str, name: str | None = None)
         folders.scan(Path(source), name)
         with aside(target) as part:
             shutil.copytree(source, part, ignore=shutil.ignore_patterns(".*"), dirs_exist_ok=True)
+    elif source.startswith(("/", ".", "~")):
+        raise NotFound(f"no folder {source} on this machine")
     else:
         finish(house, "workbench.formats.fetch", {"model": source, "to": str(target)}, network=True)
     return asdict(folders.scan(target, name))

@@ -104,7 +104,8 @@ def test_first_run_after_an_interrupted_one_then_runs_at_once(checkout: Path, wh
     torch(wheels, "2.13.0")
     stamp = checkout / ".venv" / "ready"
     command = [sys.executable, str(checkout / "launch.py")]
-    first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 (background jobs of a shell ignore it)
+    first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heard)
     while not (checkout / ".venv").exists():
         time.sleep(0.02)
     os.killpg(first.pid, signal.SIGINT)

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
 
+hypothesis.settings.register_profile("patient", deadline=None)  # a busy machine is no fault of the code
+hypothesis.settings.load_profile("patient")
 PASSWORD = "correct horse battery"
 SERVE = [sys.executable, "-m", "workbench.cli", "serve"]
 CHROMIUM = "/usr/bin/chromium"

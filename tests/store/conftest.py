@@ -7,15 +7,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import settings
 
 from workbench.schema import Candidate, Item, Judgement, Message, make_item
 from workbench.store import imports, projects
 from workbench.store.batch_row import SCHEMA, batch_row
 from workbench.store.db import Store, uid
-
-settings.register_profile("store", deadline=None)
-settings.load_profile("store")
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def case(scale=1.0, bias=False, cap=None, frozen=False):
 @pytest.mark.parametrize("frozen", [True, False], ids=["lora", "full"])
 @pytest.mark.parametrize("kwargs", [{}, {"scale": 0.4, "bias": True, "cap": 3.0}], ids=["plain", "scaled"])
 def test_values_and_gradients_equal_full_logits(kwargs, frozen, kept, monkeypatch):
-    monkeypatch.setattr(logps, "KEPT_BYTES", kept)
+    monkeypatch.setattr(logps, "CPU_KEPT", kept)
     hidden, head, target = case(**kwargs, frozen=frozen)
     out, (expected, z) = chunked_logps(hidden, head, target, tile=5), plain(hidden, head, target)
     torch.testing.assert_close(out.values, expected)

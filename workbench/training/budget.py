@@ -17,7 +17,7 @@ CPU_CEILING, GPU_CEILING = 1_024, 32_768  # tokens of a row beyond which only me
 GPU_LEAST = 8_192  # tokens of a row below which a GPU idles
 NO_GRAD = 4  # without gradient a row may be so many times longer
 FINE = (0.85, 1.1)  # measured over computed: within this nothing is planned anew
-CPU_TILE, GPU_TILE, CPU_KEPT = 128, 2**27, 256 << 20  # of the log-probs' head: tokens, logits, bytes
+CPU_KEPT = 256 << 20  # bytes of the head's probabilities that a CPU keeps for the backward pass; a GPU recomputes them
 NF4 = 0.52  # bytes of a weight in 4 bits with its scales
 WRITTEN_OUT = 8  # bytes per head, query and key where softmax is written out and autograd keeps its steps
 UNGATED = {"bloom", "codegen", "falcon", "gpt2", "gpt_neo", "gpt_neox", "gptj", "nemotron", "opt", "phi", "starcoder2"}
@@ -157,14 +157,19 @@ def token_bytes(shape: Shape, element: int, *, checkpointed: int = 0, longest: i
     return whole * layer + checkpointed * element * shape.width
 
 
+def head_tile(vocabulary: int, *, on_gpu: bool) -> int:
+    """Tokens whose logits exist at once. On a CPU products are no faster with more than 256."""
+    return max(1, 2**27 // vocabulary if on_gpu else min(256, 2**24 // vocabulary))
+
+
 def head_bytes(shape: Shape, tuning: Tuning, *, on_gpu: bool, scored: int, element: int) -> int:
     """Bytes at the head: two tiles of logits, `scored` hidden states and their slopes; what its own gradient adds.
 
     A trained head has one more float32 gradient and, where the pass is narrower, a narrow copy of its weights; on a
     CPU it keeps tiles of probabilities.
     """
-    tile = max(1, GPU_TILE // shape.vocabulary) if on_gpu else CPU_TILE
-    found = 4 * shape.vocabulary * 2 * min(tile, scored) + 2 * scored * shape.width * element
+    tile = min(scored, head_tile(shape.vocabulary, on_gpu=on_gpu))
+    found = 4 * shape.vocabulary * 2 * tile + 2 * scored * shape.width * element
     if tuning == "full":
         found += (4 + (element if element < 4 else 0)) * shape.vocabulary * shape.width
         found += 0 if on_gpu else min(CPU_KEPT, 4 * shape.vocabulary * scored)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-KEPT_BYTES = 256 << 20  # tile probabilities kept for the backward pass on a CPU; a GPU recomputes them
+from workbench.training.budget import CPU_KEPT, head_tile
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,9 @@ def chunked_logps(hidden: Tensor, head: Head, target: Tensor, *, tile: int | Non
     """log pi(target | hidden) for hidden (S, d) and target (S,), in float32 (float64 stays).
 
     Memory is tile * V instead of S * V.
-    tile   tokens at a time; default 128 on a CPU, 2^27 / V on a GPU
+    tile   tokens at a time; default `head_tile`
     """
-    vocabulary = head.weight.shape[0]
-    tile = tile or (128 if hidden.device.type == "cpu" else max(1, 2**27 // vocabulary))
+    tile = tile or head_tile(head.weight.shape[0], on_gpu=hidden.device.type != "cpu")
     with torch.autocast(hidden.device.type, enabled=False):
         return TokenLogps(*_Chunked.apply(hidden, head.weight, head.bias, target, head.scale, head.cap, tile))
 
@@ -90,7 +89,7 @@ def logps_of(logits: Tensor, target: Tensor) -> TokenLogps:
 class _Chunked(torch.autograd.Function):
     """Forward walks the tiles and, while a tile is hot, computes d logp / d hidden; backward only scales it.
 
-    The head's own gradient needs the probabilities again: kept while they fit KEPT_BYTES on a CPU, else recomputed.
+    The head's own gradient needs the probabilities again: kept while they fit CPU_KEPT on a CPU, else recomputed.
     """
 
     @staticmethod
@@ -98,18 +97,19 @@ class _Chunked(torch.autograd.Function):
         wide = torch.promote_types(hidden.dtype, torch.float32)
         needs_hidden, needs_head = ctx.needs_input_grad[0], any(ctx.needs_input_grad[1:3])
         matrix = weight.to(hidden.dtype)
-        room = KEPT_BYTES if hidden.device.type == "cpu" else 0
+        room = CPU_KEPT if hidden.device.type == "cpu" else 0
         values, entropy, hits, slopes, kept = [], [], [], [], []
         for start in range(0, len(hidden), tile):
             h, y = hidden[start : start + tile], target[start : start + tile]
             z, bend = _logits(h, matrix, bias, scale, cap, wide)
-            minus, lse, best = _softmax(z)
-            values.append(z.gather(1, y[:, None])[:, 0] - lse)
-            entropy.append(lse + torch.linalg.vecdot(minus, z))
-            hits.append((best == y).to(wide))
+            chances, lse, top = _softmax(z)
+            said = z.gather(1, y[:, None])[:, 0]
+            values.append(said - lse)
+            entropy.append(lse - torch.linalg.vecdot(chances, z))
+            hits.append((said == top).to(wide))
             if not (needs_hidden or needs_head):
                 continue
-            slope = _slope(minus, y, bend, scale)
+            slope = _slope(chances, y, bend, scale)
             if needs_hidden:
                 slopes.append(slope.to(h.dtype) @ matrix)
             room -= slope.numel() * slope.element_size()
@@ -137,13 +137,12 @@ class _Chunked(torch.autograd.Function):
             if slope is None:
                 z, bend = _logits(h, matrix, bias, scale, cap, wide)
                 slope = _slope(_softmax(z)[0], target[start : start + tile], bend, scale)
-            part = (slope * g).to(h.dtype).t()
             if h.dtype == wide:
-                to_weight.addmm_(part, h)
+                to_weight.addmm_(slope.t(), g * h)
             else:
-                to_weight += part @ h
+                to_weight += (slope * g).to(h.dtype).t() @ h
             if to_bias is not None:
-                to_bias += (slope * g).sum(0) / scale
+                to_bias += (slope.t() @ g).flatten() / scale
         return to_hidden, to_weight.to(weight.dtype), to_bias, None, None, None, None
 
 
@@ -161,16 +160,15 @@ def _logits(h: Tensor, weight: Tensor, bias: Tensor | None, scale: float, cap: f
 
 
 def _softmax(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """-softmax(z) (t, V), logsumexp (t,) and argmax (t,), with one exponential for each logit."""
-    top, best = z.max(-1)
-    chance = (z - top[:, None]).exp_()
-    mass = chance.sum(-1)
-    return chance.mul_(-1 / mass[:, None]), top + mass.log(), best
+    """softmax(z) (t, V), logsumexp and maximum (t,), with one exponential for each logit."""
+    top, chances = z.amax(-1), z.softmax(-1)
+    return chances, top - chances.amax(-1).log(), top
 
 
-def _slope(minus: Tensor, target: Tensor, bend: Tensor | None, scale: float) -> Tensor:
-    """d logp / d (h W^T), (t, V), from -softmax, which it overwrites."""
-    minus[torch.arange(len(target), device=target.device), target] += 1
+def _slope(chances: Tensor, target: Tensor, bend: Tensor | None, scale: float) -> Tensor:
+    """d logp / d (h W^T), (t, V), from softmax, which it overwrites."""
+    slope = chances.neg_()
+    slope[torch.arange(len(target), device=target.device), target] += 1
     if bend is not None:
-        minus *= bend
-    return minus.mul_(scale) if scale != 1.0 else minus
+        slope *= bend
+    return slope.mul_(scale) if scale != 1.0 else slope

@@ -18,6 +18,7 @@ from workbench.training.methods import METHODS
 from workbench.training.model import load
 from workbench.training.objectives import objective
 from workbench.training.reference import with_reference
+from workbench.training.room import tokens_of
 from workbench.training.schedule import Plan, adamw, rate
 from workbench.training.units import Unit, prepare
 
@@ -94,6 +95,15 @@ def test_every_method_learns(method, looped, lines_of):
         assert last["eval_rewards/accuracies"] >= 0.8
         assert last["eval_rewards/margins"] > 0
     assert {"step", "epoch", "loss", "grad_norm", "learning_rate", "num_tokens", "eta_s"} <= last.keys()
+
+
+def test_a_shared_prompt_is_computed_once(looped, lines_of):
+    loop = looped("dpo", epochs=1)
+    loop.run()
+    last = lines_of(loop.folder / "metrics.jsonl")[-1]
+    assert last["num_tokens"] == sum(len(line) for u in loop.data.train for line in u.lines)
+    steps = [loop.plan.at(step) for step in range(loop.plan.steps)]  # each of them fits one row
+    assert last["num_tokens_computed"] == sum(map(tokens_of, steps)) < last["num_tokens"]
 
 
 def test_step_zero_is_the_baseline(looped, lines_of):

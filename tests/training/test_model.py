@@ -1,5 +1,6 @@
 """Lines through a model: padding changes nothing, adapters switch off exactly, start adapters are merged."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -112,6 +113,16 @@ def test_a_start_adapter_is_merged_first(tiny, tmp_path):
         torch.testing.assert_close(second(given).answers.total, first(given).answers.total, atol=1e-4, rtol=1e-5)
     (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "/nowhere"}')
     with pytest.raises(ModelError, match="belongs to /nowhere, which is not here"):
+        load(tmp_path, "causal", LORA)
+
+
+def test_an_adapter_of_another_vocabulary_is_refused(tiny, tmp_path):
+    wide = load_plain(tiny, "causal", torch.float32)
+    wide.resize_token_embeddings(wide.config.vocab_size + 8)
+    adapted = with_adapters(wide, "causal", LORA)
+    adapted.save_pretrained(tmp_path, save_embedding_layers=True)
+    assert json.loads((tmp_path / "adapter_config.json").read_text())["base_model_name_or_path"] == str(tiny)
+    with pytest.raises(ModelError, match=f"{tmp_path} does not fit its base {tiny}"):
         load(tmp_path, "causal", LORA)
 
 

@@ -269,6 +269,12 @@ def test_a_run_folder_has_one_owner(make_run):
     assert not (folder / "status.json").exists()
 
 
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    process = child(tmp_path)
+    assert process.wait(timeout=200) == 2
+    assert "is not the folder of a run: it has no config.json" in (tmp_path / "log.txt").read_text()
+
+
 def test_a_chat_without_a_template_gets_one_that_stays(make_run, words, llama, tmp_path):
     model, tokenizer = tmp_path / "plain", words(None)
     llama(len(tokenizer)).save_pretrained(model)

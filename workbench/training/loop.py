@@ -52,7 +52,7 @@ class Loop:
         optimizer = adamw(checkpoint.trained(self.policy.model).values(), hparams)
         objective.forward, self.optimizer = self.team.prepare(self.policy, optimizer)
         self.parameters = list(checkpoint.trained(self.policy.model).values())
-        self.step = self.tokens = self.rows = 0
+        self.step = self.tokens = self.computed = self.rows = 0
         self.lr = self.flops = 0.0
         self.best: tuple[float, int] | None = None
         self.worse = 0  # evaluations since the best one
@@ -62,7 +62,8 @@ class Loop:
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint, with the metrics cut to where it was written."""
         state = checkpoint.restore(path, self.policy.model, self.optimizer)
-        self.step, self.tokens, self.last = state["step"], state["tokens"], state["last"]
+        self.step, self.last = state["step"], state["last"]
+        self.tokens, self.computed = state["tokens"], state["computed"]
         self.best, self.worse = tuple(state["best"]) if state["best"] else None, state["worse"]
         self.room.use(RowPlan(**state["rows"]))
         self.began = self.step
@@ -209,7 +210,9 @@ class Loop:
         self.means = Means.of_all(self.team.everybody(self.means))
         line: dict[str, Any] = {"step": self.step, "epoch": round(self.step / self.plan.per_epoch, 4)}
         if self.step:
-            line |= self.means.take() | {"learning_rate": self.lr, "num_tokens": self.tokens}
+            self.computed += int(self.means.counts["padding_share"])
+            line |= self.means.take() | {"learning_rate": self.lr}
+            line |= {"num_tokens": self.tokens, "num_tokens_computed": self.computed}
             tokens = self.tokens - self.last.get("num_tokens", 0)
             line |= {"examples_per_second": self.rows / self.clock, "tokens_per_second": tokens / self.clock}
             if self.flops:
@@ -233,6 +236,7 @@ class Loop:
         state = {
             "step": self.step,
             "tokens": self.tokens,
+            "computed": self.computed,
             "last": self.last,
             "best": self.best,
             "worse": self.worse,

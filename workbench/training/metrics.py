@@ -35,7 +35,8 @@ METRICS: dict[str, str] = {
     "mean_token_accuracy": "Share of tokens where the model's first choice is the written one.",
     "examples_per_second": "Rows trained per second.",
     "tokens_per_second": "Real tokens trained per second.",
-    "num_tokens": "Real tokens seen so far.",
+    "num_tokens": "Real tokens seen so far, a prompt once for each of its answers.",
+    "num_tokens_computed": "Tokens that went through the model so far: fewer, where answers share a prompt.",
     "padding_share": "Share of computed tokens that were padding.",
     "peak_memory_mb": "Highest memory use so far.",
 }

@@ -85,7 +85,10 @@ def load_plain(folder: Path, kind: Kind, dtype: torch.dtype, **extra: Any) -> Pr
     if base:
         from peft import PeftModel
 
-        model = PeftModel.from_pretrained(model, folder, use_safetensors=True).merge_and_unload().to(dtype)
+        try:
+            model = PeftModel.from_pretrained(model, folder, use_safetensors=True).merge_and_unload().to(dtype)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise ModelError(f"the adapter {folder} does not fit its base {base}: {error}") from error
     return model
 
 

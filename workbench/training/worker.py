@@ -157,7 +157,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, metavar="FOLDER")
     parser.add_argument("--resume", action="store_true")
-    arguments, team = parser.parse_args(), Team()
+    arguments = parser.parse_args()
+    if not (arguments.run / "config.json").exists():
+        parser.error(f"{arguments.run} is not the folder of a run: it has no config.json")
+    team = Team()
     try:
         with FileLock(arguments.run / "run.lock", timeout=LOCK_SECONDS) if team.first else nullcontext():
             attempt(arguments.run, team, resume=arguments.resume)

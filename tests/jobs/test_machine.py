@@ -34,6 +34,9 @@ def test_without_a_gpu_it_is_the_ram_up_to_the_limit(monkeypatch: pytest.MonkeyP
     machine.memory.cache_clear()
     limits[0].write_text("1000000\n")
     assert machine.memory() == machine.Memory(1_000_000, on_gpu=False)
+    own = psutil.Process().memory_info().rss
+    limits[0].write_text(f"{own + (64 << 20)}\n")
+    assert 0 < machine.free_ram() < 128 << 20
 
 
 def test_the_first_gpu_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from tests.training.conftest import written_rows
 from workbench.jobs.folder import Reporter
-from workbench.training import checkpoint
+from workbench.training import checkpoint, room
 from workbench.training.data import stops
 from workbench.training.hparams import make
 from workbench.training.loop import Loop
@@ -29,6 +29,7 @@ from workbench.training.team import Team
 from workbench.training.units import prepare
 
 torch.set_num_threads(1)
+FREE = (3_000_000, 2_300_000)  # bytes that each process finds: they must agree on rows of about a hundred tokens
 KNOBS = {"units_per_step": 7, "learning_rate": 1e-3, "max_steps": 6, "epochs": 2, "schedule": "constant", "warmup": 0.0}
 
 
@@ -53,13 +54,15 @@ def main(method: str, tuning: str, how: str, model: str, out: str) -> None:
     team, folder = (Sharded if how == "sharded" else Team)(), Path(out)
     hparams = team.hparams = make(METHODS[method].hparams, {**KNOBS, "tuning": tuning})
     policy = load(Path(model), "reward" if method == "rm" else "causal", hparams)
-    policy.budget = 60
+    room.free_memory = lambda device: FREE[team.rank]
     rows = written_rows()[METHODS[method].data]
     data = prepare(method, hparams, rows, policy.tokenizer, stops(policy.tokenizer), limit=128, out=folder)
     if METHODS[method].reference:
         data.train[:] = with_reference(policy, data.train, team=team)
         data.test[:] = with_reference(policy, data.test, team=team)
     loop = Loop(objective(method, hparams, policy, data.train, team), data, hparams, Reporter(folder / str(team.rank)))
+    assert len(set(team.everybody(loop.room.plan))) == 1
+    print(loop.room.plan, [len(loop.objective.parts(loop.plan.at(s))) for s in range(6)])
     loop.run()
     weights, _ = checkpoint.tensors(policy.model, loop.optimizer)
     if team.first:

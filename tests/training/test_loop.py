@@ -1,6 +1,7 @@
 """Steps, schedule, evaluation, logging, stop, divergence and lack of memory, with a real tiny model in this process."""
 
 import math
+import shutil
 
 import pyarrow.parquet as pq
 import pytest
@@ -242,7 +243,50 @@ def test_early_stopping_ends_with_the_weights_of_the_best_evaluation(looped):
     assert loop.run() is None
     assert loop.step < loop.plan.steps
     assert loop.worse == 2
-    assert loop.best[1] < loop.step
-    weights = load_file(checkpoint.at(loop.folder / "checkpoints", loop.best[1]) / "weights.safetensors")
+    assert loop.final is loop.best
+    assert loop.best["step"] < loop.step == loop.last["step"]
+    weights = load_file(checkpoint.at(loop.folder / "checkpoints", loop.best["step"]) / "weights.safetensors")
     for name, parameter in checkpoint.trained(loop.policy.model).items():
         assert torch.equal(parameter, weights[name])
+    again = looped("sft", folder="b", epochs=40, learning_rate=3e-2, early_stopping=2)
+    shutil.copytree(loop.folder, again.folder, dirs_exist_ok=True)
+    again.resume(checkpoint.newest(again.folder / "checkpoints"))
+    assert again.run() is None
+    assert again.step == loop.step
+
+
+def test_a_stop_right_after_an_evaluation_counts_it_once(looped):
+    loop = looped("sft", early_stopping=2)
+    save = loop.save
+
+    def then_ask():
+        save()
+        write_json(loop.folder / "control.json", {"action": "save_and_stop"})
+
+    loop.save = then_ask
+    assert loop.run() == "save_and_stop"
+    assert loop.best["step"] == loop.step
+    assert loop.worse == 0
+
+
+def test_resuming_past_damaged_checkpoints_forgets_them(looped):
+    loop = looped("sft", epochs=1)
+    loop.run()
+    root = loop.folder / "checkpoints"
+    first, last = sorted(root.iterdir())
+    (last / "weights.safetensors").write_bytes(b"damaged")
+    again = looped("sft", folder="b", epochs=1)
+    (again.folder / "metrics.jsonl").write_bytes((loop.folder / "metrics.jsonl").read_bytes())
+    assert checkpoint.newest(root) == first
+    again.resume(first)
+    assert list(root.iterdir()) == [first]
+
+
+def test_a_step_has_a_row_for_each_process(looped):
+    loop = looped("dpo")
+    units, team = loop.data.train[:8], loop.team
+    assert len(loop.objective.parts(units)) == 1
+    team.size = 4
+    parts = loop.objective.parts(units)
+    assert len(parts) == 4
+    assert sorted(u.id for part in parts for u in part) == sorted(u.id for u in units)

@@ -49,6 +49,26 @@ def test_ranks_and_methods_share_and_new_labels_are_added(measured):
     assert asked == len({row_hash(u.partner) for u in units})
 
 
+def test_too_little_memory_cuts_the_pass_into_shorter_rows(tiny):
+    policy = load(tiny, "causal", make(METHODS["dpo"].hparams, {"tuning": "full"}))
+    drawn = np.random.default_rng(0)
+    lines = [Line.of(*(drawn.integers(4, 40, n, dtype=np.int32) for n in (5, 20))) for _ in range(16)]
+    wanted = answer_logps(policy, lines).total
+    policy.budget, sizes = 100, []
+
+    def only_short_ones(_, given):
+        sizes.append(sum(map(len, given[0])))
+        if sizes[-1] > 150:
+            raise torch.OutOfMemoryError("no room")
+
+    policy.register_forward_pre_hook(only_short_ones)
+    torch.testing.assert_close(answer_logps(policy, lines).total, wanted, atol=1e-4, rtol=1e-5)
+    assert max(sizes) > 150 >= sizes[-1]
+    policy.register_forward_pre_hook(lambda *_: only_short_ones(None, [lines * 9]))
+    with pytest.raises(torch.OutOfMemoryError):
+        answer_logps(policy, lines)
+
+
 def test_what_is_kept_is_what_would_be_computed(measured, tiny, tmp_path):
     kept, _ = measured("kto")
     kept, asked = measured("kto")

@@ -11,7 +11,7 @@ from workbench.training import room
 from workbench.training.budget import RowPlan, token_bytes
 from workbench.training.data import Line
 from workbench.training.hparams import make
-from workbench.training.methods import DPO
+from workbench.training.methods import DPO, RM
 from workbench.training.model import load
 from workbench.training.room import Peak, Room, groups_of, tokens_of
 from workbench.training.units import Prepared, Unit
@@ -51,6 +51,24 @@ def test_rows_are_planned_anew_where_a_step_took_more_than_computed(made, monkey
     assert made.plan.tokens >= made.facts["longest"]
 
 
+def test_what_fitted_although_the_formula_says_no_goes_on(made, monkeypatch):
+    monkeypatch.setattr(room, "NOISE", 0)
+    made.facts["room"] = 1
+    made.measured(10**8, [], [[unit(100, 50, 50)]])
+    assert made.plan == RowPlan(35, 2)
+
+
+def test_a_reward_model_has_no_head_of_words_to_plan_for(tiny):
+    data, hparams = Prepared([unit(9, 4, 5)] * 8, [], [], 64), make(RM, {"tuning": "full", "units_per_step": 8})
+    assert Room(load(tiny, "reward", hparams), data, hparams).shape.vocabulary == 1
+
+
+def test_padded_lines_do_not_share_their_prompt(made):
+    assert made.tokens_alone(unit(100, 10, 12, 20)) == 142
+    made.policy.lay_out(packed=False)
+    assert made.tokens_alone(unit(100, 10, 12, 20)) == 3 * 120
+
+
 def test_less_halves_rows_and_then_runs_layers_again(made):
     made.use(RowPlan(80))
     assert made.less() == "rows of 40 tokens, 0 of 2 layers computed again"
@@ -70,3 +88,8 @@ def test_the_peak_sees_what_was_taken_and_given_back():
     peak = Peak(torch.device("cpu"))
     torch.ones(32 << 20).sum()  # 128 MB
     assert 100 << 20 < peak.taken() < 400 << 20
+
+
+def test_where_nobody_can_say_the_peak_is_nothing(monkeypatch, tmp_path):
+    monkeypatch.setattr(room, "PEAK_AT", tmp_path / "nowhere" / "clear_refs")
+    assert Peak(torch.device("cpu")).taken() == 0

@@ -103,6 +103,13 @@ def test_equal_prompts_share_a_row_and_rows_are_equally_full():
     assert sorted(deal_packed(groups, 7)) == [[0, 2, 4, 6], [1, 3, 5, 7]]
 
 
+@given(st.integers(1, 40), st.integers(1, 8), st.integers(0, 99), st.integers(1, 5))
+def test_each_process_has_a_row_where_there_are_prompts_enough(n, prompts, seed, processes):
+    groups = [(line,) for line in drawn(n, prompts, seed)]
+    distinct = len({line.prompt.tobytes() for (line,) in groups})
+    assert len(deal_packed(groups, 10**6, processes)) == min(processes, distinct)
+
+
 def test_blocks_pad_lines_of_like_length_together():
     given_lines = drawn(40, 12)
     parts = blocks(given_lines, least=20)

@@ -269,6 +269,23 @@ def test_a_run_folder_has_one_owner(make_run):
     assert not (folder / "status.json").exists()
 
 
+def test_samples_of_a_step_stand_there_once(make_run, lines_of):
+    folder = make_run("dpo", max_steps=2)
+    attempt(folder, resume=False)
+    before = lines_of(folder / "samples.jsonl")
+    attempt(folder, resume=True)
+    assert lines_of(folder / "samples.jsonl") == before
+    assert {line["step"] for line in before} == {0, 2}
+
+
+def test_an_early_stop_tells_the_figures_of_the_model_it_kept(make_run, lines_of):
+    folder = make_run("sft", epochs=40, learning_rate=3e-2, early_stopping=2)
+    attempt(folder, resume=False)
+    lines = lines_of(folder / "metrics.jsonl")
+    best = min((line for line in lines[1:] if "eval_loss" in line), key=lambda line: line["eval_loss"])
+    assert read_json(folder / "out" / "workbench.json")["metrics"]["step"] == best["step"] < lines[-1]["step"]
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     process = child(tmp_path)
     assert process.wait(timeout=200) == 2

@@ -1,8 +1,9 @@
-"""How much memory training finds on this machine, asked without torch. Leaves out how much of it is free just now."""
+"""How much memory training finds on this machine, asked without torch. Leaves out what is free on a GPU (`room`)."""
 
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -27,7 +28,13 @@ def memory() -> Memory:
     """Asked once: what a machine has does not change while the server runs."""
     if gpu := gpu_bytes():
         return Memory(gpu, on_gpu=True)
-    return Memory(min([psutil.virtual_memory().total, *filter(None, map(limit, LIMITS))]), on_gpu=False)
+    return Memory(min([psutil.virtual_memory().total, *limits()]), on_gpu=False)
+
+
+def free_ram() -> int:
+    """Bytes that this process may still take, also inside a container."""
+    own = psutil.Process().memory_info().rss
+    return min([psutil.virtual_memory().available, *(limit - own for limit in limits())])
 
 
 def gpu_bytes() -> int | None:
@@ -42,9 +49,10 @@ def gpu_bytes() -> int | None:
         return None
 
 
-def limit(path: Path) -> int | None:
-    """What a container may use; None where nothing limits it."""
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):
-        return None
+def limits() -> list[int]:
+    """What a container may use; empty where nothing limits it."""
+    found = []
+    for path in LIMITS:
+        with suppress(OSError, ValueError):
+            found.append(int(path.read_text()))
+    return found

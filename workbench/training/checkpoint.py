@@ -85,6 +85,13 @@ def prune(root: Path, best: int | None) -> None:
             shutil.rmtree(path)
 
 
+def forget_after(path: Path) -> None:
+    """Delete the checkpoints newer than this one: a run that goes on from here writes its own."""
+    for other in path.parent.glob("step-??????"):
+        if other.name > path.name:
+            shutil.rmtree(other)
+
+
 def newest(root: Path) -> Path | None:
     """The newest checkpoint whose files all match its manifest; damaged ones are passed over, never mended."""
     for path in sorted(root.glob("step-??????"), reverse=True):

@@ -5,6 +5,7 @@ One reduction over the whole optimiser step. Leaves out what a step computes (`o
 
 import math
 import resource
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 import torch
 
 from workbench.errors import EngineError
-from workbench.jobs.folder import Reporter
+from workbench.jobs.folder import Reporter, read_json, sync, write_json
 from workbench.training import checkpoint
 from workbench.training.budget import RowPlan
 from workbench.training.methods import Training
@@ -29,10 +30,15 @@ LOGS = 500
 EVALUATIONS = 10
 MOST_TEST_UNITS = 1000
 MEMORY_TRIES = 4
+SHORTER = "rows.json"  # what the next attempt begins with, after a team had too little memory
 
 
 class Diverged(Exception):
     """Loss or gradient is not a finite number; the optimiser did not take this step."""
+
+
+class TooLong(torch.OutOfMemoryError):
+    """A row did not fit in one process of a team, and all of them know: they start the step again together."""
 
 
 class Loop:
@@ -42,7 +48,7 @@ class Loop:
         self, objective: Objective, data: Prepared, hparams: Training, reporter: Reporter, room: Room | None = None
     ) -> None:
         self.objective, self.data, self.hparams, self.reporter = objective, data, hparams, reporter
-        self.room = room or Room(objective.policy, data, hparams)
+        self.room = room or Room(objective.policy, data, hparams, objective.team)
         self.policy, self.team, self.folder = objective.policy, objective.team, reporter.folder
         self.test = [data.test[i] for i in order(data.test, hparams.seed, 0)[:MOST_TEST_UNITS]]
         thumbs = objective.method.data == "thumbs"
@@ -54,8 +60,8 @@ class Loop:
         self.parameters = list(checkpoint.trained(self.policy.model).values())
         self.step = self.tokens = self.computed = self.rows = 0
         self.lr = self.flops = 0.0
-        self.best: tuple[float, int] | None = None
-        self.worse = 0  # evaluations since the best one
+        self.best: dict[str, Any] = {}  # the line of the evaluation with the lowest loss
+        self.worse = 0  # evaluations since then
         self.means, self.last = Means(), {}
         self.clock, self.started, self.began = 0.0, time.monotonic(), 0
 
@@ -64,19 +70,22 @@ class Loop:
         state = checkpoint.restore(path, self.policy.model, self.optimizer)
         self.step, self.last = state["step"], state["last"]
         self.tokens, self.computed = state["tokens"], state["computed"]
-        self.best, self.worse = tuple(state["best"]) if state["best"] else None, state["worse"]
+        self.best, self.worse = state["best"], state["worse"]
         self.room.use(RowPlan(**state["rows"]))
         self.began = self.step
         if self.team.first:
+            checkpoint.forget_after(path)
             with (self.folder / "metrics.jsonl").open("r+b") as lines:
                 lines.truncate(state["metrics_bytes"])
 
     def run(self) -> str | None:
         """Train to the end: None, or the wish that stopped it early."""
         steps = self.plan.steps
+        if shorter := read_json(self.folder / SHORTER):
+            self.room.use(RowPlan(**shorter))
         if self.step == 0:
             self.log(self.evaluate())
-        while self.step < steps:
+        while self.step < steps and not self.settled:
             if wish := self.team.agree(self.reporter.stop_requested()):
                 if wish == "save_and_stop" and self.step > self.began:
                     self.save()
@@ -86,18 +95,33 @@ class Loop:
             if evaluate or crosses(self.step, steps, LOGS):
                 self.log(self.evaluate() if evaluate else {})
             if evaluate:
+                self.compare()
                 self.save()
-            if self.hparams.early_stopping and self.worse >= self.hparams.early_stopping:
-                break
-        if self.hparams.early_stopping and self.best:
+        if self.final is not self.last:
             checkpoint.put(self.result(), self.policy.model)
         return None
 
+    @property
+    def settled(self) -> bool:
+        """Whether the evaluation loss has not fallen for as long as one is willing to wait."""
+        return 0 < self.hparams.early_stopping <= self.worse
+
+    def compare(self) -> None:
+        """The line just logged with the best one so far."""
+        if (loss := self.last.get("eval_loss")) is None:
+            return
+        better = not self.best or loss < self.best["eval_loss"]
+        self.best, self.worse = (self.last, 0) if better else (self.best, self.worse + 1)
+
+    @property
+    def final(self) -> dict[str, Any]:
+        """The line of the step whose weights the run is for: the best, where one stops early, else the last."""
+        return self.best if self.hparams.early_stopping and self.best else self.last
+
     def result(self) -> Path:
-        """The checkpoint that holds what the run is for: the best, where one stops early, else the last."""
-        step = self.best[1] if self.hparams.early_stopping and self.best else self.step
-        print(f"the model is the one of step {step}", flush=True)
-        return checkpoint.at(self.folder / "checkpoints", step)
+        """The checkpoint of `final`."""
+        print(f"the model is the one of step {self.final['step']}", flush=True)
+        return checkpoint.at(self.folder / "checkpoints", self.final["step"])
 
     def advance(self) -> None:
         """One optimiser step; it is not taken when loss or gradient are not finite."""
@@ -127,18 +151,28 @@ class Loop:
         self.clock += time.monotonic() - began
 
     def gradients_that_fit(self, units: list[Unit]) -> tuple[torch.Tensor, list[dict[str, Any]]]:
-        """`gradients`; too little memory makes rows shorter and starts the step again, with the same result."""
+        """`gradients`; too little memory makes rows shorter and starts the step again, with the same result.
+
+        A process that leaves its team in the middle of a shared pass cannot come back: it ends, and the next attempt
+        at this run begins with shorter rows.
+        """
+        again = TooLong if self.team.size > 1 else torch.OutOfMemoryError
         for attempt in range(MEMORY_TRIES + 1):
             self.policy.padding = self.policy.computed = 0
             peak = Peak(self.policy.device) if self.step == 0 else None
             try:
                 made = self.gradients(units)
                 if peak and not attempt:
-                    self.room.measured(peak.taken(), self.parameters, self.objective.parts(units))
+                    own = [row for row in self.team.share(self.objective.parts(units)) if row]
+                    self.room.measured(peak.taken(), self.parameters, own)
                 return made
-            except torch.OutOfMemoryError:
+            except again:
                 if attempt == MEMORY_TRIES:
                     raise
+            except torch.OutOfMemoryError:
+                self.room.less()
+                write_json(self.folder / SHORTER, asdict(self.room.plan))
+                raise
             self.optimizer.zero_grad()
             torch.cuda.empty_cache()
             print(f"step {self.step + 1}: out of memory, now {self.room.less()}", flush=True)
@@ -150,21 +184,21 @@ class Loop:
         Where one process of a team has too little memory, all of them leave before the last row, which they share.
         """
         step, team, metrics = self.objective.step(units), self.team, []
-        total, short = torch.zeros((), device=self.policy.device), None
-        rows = team.share(self.objective.parts(units))
+        total, short = torch.zeros((), device=self.policy.device), False
+        rows, spare = team.share(self.objective.parts(units)), [min(units, key=lambda u: u.longest)]
         for i, row in enumerate(rows):
             last = i == len(rows) - 1
-            if last and team.size > 1 and team.total(torch.tensor(float(short is not None))):
-                raise short or torch.OutOfMemoryError("another process of the team")
+            if last and team.size > 1 and team.total(torch.tensor(float(short), device=total.device)):
+                raise TooLong("a row of this step does not fit in one process of the team")
             try:
                 with team.silent(self.objective.forward, until=last):
-                    made = self.objective.part(row or units[:1], step)
+                    made = self.objective.part(row or spare, step)
                     (made.loss * (team.size if row else 0)).backward()
-            except torch.OutOfMemoryError as error:
-                if last or team.size == 1:
+            except torch.OutOfMemoryError:
+                if last or team.size == 1 or team.sharded:
                     raise
-                short = error
-            if row and short is None:
+                short = True
+            if row and not short:
                 total = total + made.loss.detach()
                 metrics.append(made.metrics)
         return team.total(total), metrics
@@ -175,15 +209,16 @@ class Loop:
         if not self.test:
             return {}
         step, means, seen, answers = self.objective.step(self.test), Means(), [], []
+        spare = [min(self.test, key=lambda u: u.longest)]
         for row in self.team.share(self.objective.parts(self.test)):
-            made = self.objective.part(row or self.test[:1], step)
+            made = self.objective.part(row or spare, step)
             if row:
                 means.add(made.metrics | {"loss": (made.loss, made.loss.new_tensor(1.0))})
                 seen += row
                 answers.append(made.answers.cpu())
-        found = self.team.everybody((means, seen, answers))
-        means, seen = Means.of_all([part[0] for part in found]), [unit for part in found for unit in part[1]]
-        table, loss = torch.cat([rows for part in found for rows in part[2]]), means.sums["loss"].item()
+        means, found = means.over(self.team), self.team.everybody((seen, answers))
+        seen = [unit for part in found for unit in part[0]]
+        table, loss = torch.cat([rows for part in found for rows in part[1]]), means.sums["loss"].item()
         figures = means.take() | {"loss": loss} | self.objective.table(seen, table)
         if self.objective.method.name == "sft":
             figures["perplexity"] = math.exp(min(loss, 50.0))
@@ -207,7 +242,7 @@ class Loop:
     def log(self, evaluated: dict[str, Any]) -> None:
         """One line of metrics.jsonl: what was trained since the last one, what was evaluated, and how fast it goes."""
         now, steps = time.monotonic(), self.plan.steps
-        self.means = Means.of_all(self.team.everybody(self.means))
+        self.means = self.means.over(self.team)
         line: dict[str, Any] = {"step": self.step, "epoch": round(self.step / self.plan.per_epoch, 4)}
         if self.step:
             self.computed += int(self.means.counts["padding_share"])
@@ -226,11 +261,7 @@ class Loop:
         self.reporter.metric(line | {"eta_s": eta}, step=self.step, steps=steps, eta_s=eta)
 
     def save(self) -> None:
-        """A checkpoint here; the best so far is the one with the lowest evaluation loss."""
-        loss = self.last.get("eval_loss")
-        if loss is not None and self.last.get("step") == self.step:
-            better = self.best is None or loss < self.best[0]
-            self.best, self.worse = ((loss, self.step), 0) if better else (self.best, self.worse + 1)
+        """A checkpoint here. The metrics it counts on are on the disk before it is."""
         if self.means.sums:
             self.log({})
         state = {
@@ -245,8 +276,9 @@ class Loop:
         }
         root, tensors = self.folder / "checkpoints", checkpoint.tensors(self.policy.model, self.optimizer)
         if self.team.first:
+            sync(self.folder / "metrics.jsonl")
             path = checkpoint.save(root, self.step, *tensors, state)
-            checkpoint.prune(root, self.best[1] if self.best else None)
+            checkpoint.prune(root, self.best.get("step"))
             self.reporter.status(checkpoint=path.name)
         self.team.agree(None)  # nobody goes on before it is written
 
@@ -264,10 +296,10 @@ def shown(value: Any) -> Any:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Megabytes: of the GPU where there is one, else of this process."""
+    """Megabytes: of the GPU where there is one, else of this process, which macOS counts in bytes and Linux in KB."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() >> 20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (20 if sys.platform == "darwin" else 10)
 
 
 def write_rows(path: Path, units: Sequence[Unit], answers: torch.Tensor) -> None:

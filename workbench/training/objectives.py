@@ -67,15 +67,12 @@ class Means:
                 self.sums[name] = self.sums.get(name, 0.0) + value.sum()
                 self.counts[name] = self.counts.get(name, 0.0) + weight.sum()
 
-    @classmethod
-    def of_all(cls, parts: Sequence["Means"]) -> "Means":
-        """What several processes have added, together."""
-        joined = cls()
-        for part in parts:
-            for name, value in part.sums.items():
-                joined.add(
-                    {name: value.cpu() if name.startswith(("min_", "max_")) else (value.cpu(), part.counts[name].cpu())}
-                )
+    def over(self, team: Team) -> "Means":
+        """What all processes of a team have added, together. They meet on the CPU: a GPU is its own process's."""
+        told = {name: (value.cpu(), self.counts[name].cpu()) for name, value in self.sums.items()}
+        joined = Means()
+        for part in team.everybody(told):
+            joined.add({name: pair[0] if name.startswith(("min_", "max_")) else pair for name, pair in part.items()})
         return joined
 
     def take(self) -> dict[str, float | None]:
@@ -104,7 +101,9 @@ class Objective:
         raise NotImplementedError
 
     def parts(self, units: Sequence[Unit]) -> list[list[Unit]]:
-        return [[units[i] for i in part] for part in self.policy.deal([u.lines for u in units])]
+        """The rows of a step: no more of them than memory asks for, but one for each process of a team."""
+        dealt = self.policy.deal([u.lines for u in units], least=self.team.size)
+        return [[units[i] for i in part] for part in dealt]
 
     def table(self, units: Sequence[Unit], answers: Tensor) -> dict[str, float]:
         """Figures that need all rows of an evaluation at once."""

@@ -116,9 +116,9 @@ class Policy(nn.Module):
                 stack.enter_context(disable_input_dtype_casting(self.model))
             yield
 
-    def deal(self, groups: Sequence[Sequence[Line]], room: int | None = None) -> list[list[int]]:
+    def deal(self, groups: Sequence[Sequence[Line]], room: int | None = None, least: int = 1) -> list[list[int]]:
         """Indices of groups that go through together, at most `room` (else `budget`) tokens at once."""
-        return (deal_packed if self.packed else deal_padded)(groups, room or self.budget)
+        return (deal_packed if self.packed else deal_padded)(groups, room or self.budget, least)
 
     def forward(self, lines: Sequence[Line]) -> Scored | Tensor:
         """`Scored` of a causal model; scores (n,), read at each line's last token, of a reward model."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from workbench.training.budget import NO_GRAD
 from workbench.training.cache import CHUNK, LogpCache, hashes, named
@@ -22,16 +23,33 @@ from workbench.training.policy import Policy
 from workbench.training.team import Team
 
 
-@torch.no_grad()
 def answer_logps(policy: Policy, lines: Sequence[Line], team: Team | None = None) -> SeqLogps:
-    """Log-probs of many answers under the policy as it is now, without gradient, in the order of `lines`."""
-    team, total = team or Team(), torch.zeros(len(lines), device=policy.device)
-    for part in team.share(policy.deal([(line,) for line in lines], NO_GRAD * policy.budget)):
+    """Log-probs of many answers under the policy as it is now, without gradient, in the order of `lines`.
+
+    Rows that do not fit are cut anew, half as long, down to those that fit with gradients; a team cannot do that.
+    """
+    team, room = team or Team(), NO_GRAD * policy.budget
+    while True:
+        try:
+            total = _totals(policy, lines, team, room)
+            break
+        except torch.OutOfMemoryError:
+            if team.size > 1 or room <= policy.budget:
+                raise
+        room //= 2
+        torch.cuda.empty_cache()
+        print(f"out of memory without gradients, now rows of {room} tokens", flush=True)
+    return SeqLogps(total, torch.tensor([float(len(line.answer)) for line in lines], device=policy.device))
+
+
+@torch.no_grad()
+def _totals(policy: Policy, lines: Sequence[Line], team: Team, room: int) -> Tensor:
+    total = torch.zeros(len(lines), device=policy.device)
+    for part in team.share(policy.deal([(line,) for line in lines], room, team.size)):
         made = policy([lines[i] for i in part or [0]]).answers.total
         if part:
             total[part] = made
-    total = team.total(total)
-    return SeqLogps(total, torch.tensor([float(len(line.answer)) for line in lines], device=policy.device))
+    return team.total(total)
 
 
 def with_reference(
@@ -40,7 +58,7 @@ def with_reference(
     """The units with `ref` and `partner_ref` filled. The policy must be untouched, or have its adapters to turn off."""
     lines = [line for u in units for line in u.lines] + [u.partner for u in units if u.partner]
     rows, team = [row_hash(line) for line in lines], team or Team()
-    known = team.agree(cache.read() if cache else {})
+    known = team.agree(cache.read() if cache and team.first else {})
     missing = {row: line for row, line in zip(rows, lines, strict=True) if row not in known}
     if cache:
         print(f"reference: {len(missing)} answers to compute of {len(set(rows))}", flush=True)

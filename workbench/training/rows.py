@@ -128,13 +128,14 @@ def _scored(placed: Sequence[tuple[Line, int, int]], ids: np.ndarray, put: Put, 
     )
 
 
-def deal_packed(groups: Sequence[Sequence[Line]], room: int) -> list[list[int]]:
+def deal_packed(groups: Sequence[Sequence[Line]], room: int, least: int = 1) -> list[list[int]]:
     """Indices of groups by row: rows of at most `room` tokens, equally full, equal prompts in the same row.
 
     A group is never cut; one that is larger than `room` has a row of its own.
+    least   rows to make, as far as there are groups: one for each process
     """
     clusters, costs = _clusters(groups, room)
-    n = max(1, math.ceil(sum(costs) / room))
+    n = max(least, math.ceil(sum(costs) / room))
     while True:
         rows, fullest = _longest_first(costs, n)
         if fullest <= max([room, *costs]) or n >= len(costs):
@@ -172,9 +173,11 @@ def _longest_first(costs: Sequence[int], n: int) -> tuple[list[list[int]], int]:
     return rows, max(load for load, _ in loads)
 
 
-def deal_padded(groups: Sequence[Sequence[Line]], room: int) -> list[list[int]]:
-    """Indices of groups by block: at most `room` tokens with padding, longest first."""
+def deal_padded(groups: Sequence[Sequence[Line]], room: int, least: int = 1) -> list[list[int]]:
+    """Indices of groups by block: at most `room` tokens with padding, longest first. `least` as in `deal_packed`."""
     longest = [max(map(len, lines)) for lines in groups]
+    if least > 1:
+        room = min(room, math.ceil(sum(len(g) * n for g, n in zip(groups, longest, strict=True)) / least))
     parts: list[list[int]] = []
     count = 0
     for i in sorted(range(len(groups)), key=lambda i: -longest[i]):

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedType
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
 
@@ -23,6 +23,7 @@ class Team:
         self.size = int(os.environ.get("WORLD_SIZE", "1"))
         self.accelerator = Accelerator(cpu=not torch.cuda.is_available()) if self.size > 1 else None
         self.rank = self.accelerator.process_index if self.accelerator else 0
+        self.sharded = bool(self.accelerator) and self.accelerator.distributed_type == DistributedType.FSDP
 
     @property
     def first(self) -> bool:
@@ -82,6 +83,4 @@ def spread(value: Tensor, like: Tensor) -> Tensor:
     value = value.to(like.device)
     if not isinstance(like, DTensor):
         return value
-    from torch.distributed.tensor import distribute_tensor
-
     return distribute_tensor(value, like.device_mesh, like.placements)

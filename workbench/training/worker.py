@@ -6,6 +6,7 @@ Leaves out the steps themselves (`loop`).
 
 import argparse
 import errno
+import json
 import shutil
 import traceback
 from contextlib import nullcontext
@@ -17,9 +18,9 @@ import torch
 from filelock import FileLock, Timeout
 
 from workbench.errors import WorkbenchError
-from workbench.jobs.folder import Reporter, append_line, read_json
+from workbench.jobs.folder import Reporter, read_json, read_lines
 from workbench.training import checkpoint
-from workbench.training.cache import TokenCache
+from workbench.training.cache import TokenCache, replacing
 from workbench.training.data import Stops, stops, with_template
 from workbench.training.export import save_trained
 from workbench.training.hparams import RunConfig, make
@@ -60,7 +61,7 @@ def run(folder: Path, reporter: Reporter, team: Team, *, resume: bool) -> tuple[
     _write_samples(folder, policy, prompts, stop, loop.step, config.seed)
     if team.first:
         result = policy if alone else _of_checkpoint(config, hparams, loop)
-        save_trained(result, config, stop, folder / "out", loop.last)
+        save_trained(result, config, stop, folder / "out", loop.final)
     return "done", None
 
 
@@ -111,7 +112,7 @@ def _loop(
     team: Team,
 ) -> Loop:
     """The loop, with rows planned and the reference measured while the policy still is the start model."""
-    room = Room(policy, data, hparams)
+    room = Room(policy, data, hparams, team)
     if METHODS[config.method].reference:
         known = reference_cache(cache, Path(config.model_path), policy)
         units = with_reference(policy, [*data.train, *data.test], known, team)
@@ -135,9 +136,14 @@ def _start_over(folder: Path) -> None:
 
 
 def _write_samples(folder: Path, policy: Policy, prompts: list[Any], stop: Stops, step: int, seed: int) -> None:
-    if prompts:
-        for made in sample(policy, prompts, stop, seed):
-            append_line(folder / "samples.jsonl", {"step": step, **made})
+    """Beside those of earlier steps; an attempt that ended right after it had written some writes them again."""
+    if not prompts:
+        return
+    path = folder / "samples.jsonl"
+    lines = [line for line in read_lines(path)[0] if line["step"] < step]
+    lines += [{"step": step, **made} for made in sample(policy, prompts, stop, seed)]
+    with replacing(path) as part:
+        part.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
 
 
 def ended(error: BaseException) -> tuple[str, str]:

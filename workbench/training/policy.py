@@ -88,18 +88,25 @@ class Policy(nn.Module):
 
     @contextmanager
     def stock(self) -> Iterator[None]:
-        """Within this the model attends as it came: to generate, or to be called directly."""
+        """Within this the model attends as it came and keeps its cache: to generate, or to be called directly."""
+        recomputed = [layer for layer in self.layers() if layer.training]
         self.plain().set_attn_implementation(self._stock)
+        for layer in recomputed:
+            layer.training = False  # else it would drop the cache that it is given
         try:
             yield
         finally:
+            for layer in recomputed:
+                layer.training = True
             self.lay_out(packed=self.packed)
+
+    def layers(self) -> list[GradientCheckpointingLayer]:
+        return [module for module in self.plain().modules() if isinstance(module, GradientCheckpointingLayer)]
 
     def recompute(self, layers: int) -> None:
         """Keep no activations in the first `layers` decoder layers: they run again in the backward pass."""
         self.plain().activation_checkpointing_enable()
-        found = [module for module in self.plain().modules() if isinstance(module, GradientCheckpointingLayer)]
-        for i, layer in enumerate(found):
+        for i, layer in enumerate(self.layers()):
             layer.gradient_checkpointing = layer.training = i < layers
 
     @contextmanager

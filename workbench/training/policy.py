@@ -60,6 +60,7 @@ class Policy(nn.Module):
         self.packed, self.own_logits, self.why_padded = False, False, None
         self.computed = self.padding = 0  # tokens that went through so far, and those among them that were padding
         self._stock = self.plain().config._attn_implementation
+        self._no_split_modules = self.plain()._no_split_modules  # what accelerate shards apart: decoder layers
 
     @property
     def device(self) -> torch.device:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from transformers import GPT2Config, Qwen2Config
+from transformers import FalconConfig, GPT2Config, OPTConfig, Qwen2Config
 from transformers.models.auto import AutoModelForCausalLM
 
 from workbench.errors import ModelError
@@ -18,6 +18,7 @@ from workbench.training.policy import Policy
 from workbench.training.rows import deal_padded
 
 LORA, FULL = make(DPO, {"tuning": "lora"}), make(DPO, {"tuning": "full"})
+DEEP = {"vocab_size": 60, "num_hidden_layers": 2, "num_attention_heads": 4}
 
 
 def lines(n=5, vocabulary=50, seed=0, whole=False):
@@ -141,10 +142,23 @@ def test_the_model_s_limit(tiny):
     assert length_limit(load(tiny, "causal", FULL)) == 128
 
 
-def test_no_dropout_ever(words):
-    config = GPT2Config(n_embd=32, n_layer=1, n_head=2, vocab_size=60, n_positions=64)
-    policy = Policy(AutoModelForCausalLM.from_config(config), words(), "causal", torch.float32)
-    assert torch.equal(policy(lines()).answers.total, policy(lines()).answers.total)
+@pytest.mark.parametrize(
+    "config",
+    [
+        OPTConfig(hidden_size=32, ffn_dim=64, word_embed_proj_dim=32, dropout=0.1, **DEEP),
+        FalconConfig(hidden_size=32, hidden_dropout=0.1, **DEEP),
+        GPT2Config(n_embd=32, n_layer=2, n_head=4, vocab_size=60, n_positions=64),
+    ],
+    ids=lambda config: config.model_type,
+)
+def test_no_dropout_ever(config, words, tmp_path):
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    words().save_pretrained(tmp_path)
+    policy, given = load(tmp_path, "causal", FULL), lines()
+    wanted = policy(given).answers.total
+    policy.recompute(1)
+    assert torch.equal(policy(given).answers.total, wanted)
+    assert torch.equal(policy(given).answers.total, wanted)
 
 
 @pytest.mark.parametrize("budget", [1, 30, 60, 10_000])

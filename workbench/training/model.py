@@ -9,7 +9,14 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 
 from workbench.errors import ModelError
 from workbench.training.methods import Training
@@ -74,12 +81,15 @@ def _in_4_bits(folder: Path, device: torch.device, precision: torch.dtype) -> di
 
 
 def load_plain(folder: Path, kind: Kind, dtype: torch.dtype, **extra: Any) -> PreTrainedModel:
-    """A whole model of safetensors; an adapter is merged into its base in float32."""
+    """A whole model of safetensors, without dropout; an adapter is merged into its base in float32."""
     base = base_of(folder)
     auto = AutoModelForSequenceClassification if kind == "reward" else AutoModelForCausalLM
-    extra |= {"num_labels": 1} if kind == "reward" else {}
     try:
-        model = auto.from_pretrained(base or folder, dtype=torch.float32 if base else dtype, **SAFE, **extra)
+        config = without_dropout(AutoConfig.from_pretrained(base or folder, **SAFE))
+        if kind == "reward":
+            config.num_labels = 1
+        extra |= {"config": config, "dtype": torch.float32 if base else dtype}
+        model = auto.from_pretrained(base or folder, **SAFE, **extra)
     except (OSError, ValueError) as error:
         raise ModelError(f"{base or folder}: {error}") from error
     if base:
@@ -90,6 +100,15 @@ def load_plain(folder: Path, kind: Kind, dtype: torch.dtype, **extra: Any) -> Pr
         except (RuntimeError, ValueError, KeyError) as error:
             raise ModelError(f"the adapter {folder} does not fit its base {base}: {error}") from error
     return model
+
+
+def without_dropout(config: PreTrainedConfig) -> PreTrainedConfig:
+    """Answers that share a prompt would share its noise, and log-probs of the reference are computed only once."""
+    for part in (config, config.get_text_config()):
+        for name, value in vars(part).items():
+            if "drop" in name and isinstance(value, float):
+                setattr(part, name, 0.0)
+    return config
 
 
 def with_adapters(model: PreTrainedModel, kind: Kind, hparams: Training) -> Any:

@@ -1,6 +1,6 @@
 """Log-probabilities of given tokens from hidden states, tile by tile, so that no full logits ever exist.
 
-Leaves out which tokens (`model`) and what is done with the sums (`losses`).
+Leaves out which tokens (`rows`) and what is done with the sums (`losses`).
 """
 
 from dataclasses import dataclass

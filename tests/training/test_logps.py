@@ -54,6 +54,17 @@ def test_gradcheck():
     )
 
 
+def test_without_gradients_no_slopes_are_computed(monkeypatch):
+    hidden, head, target = case(bias=True)
+    wanted, slopes, original = chunked_logps(hidden, head, target, tile=5).values, [], logps._slope
+    monkeypatch.setattr(logps, "_slope", lambda *args: slopes.append(original(*args)) or slopes[-1])
+    with torch.no_grad():
+        assert torch.equal(chunked_logps(hidden, head, target, tile=5).values, wanted)
+    assert not slopes
+    assert chunked_logps(hidden, head, target, tile=5).values.requires_grad
+    assert len(slopes) == 5  # 23 tokens, 5 at a time
+
+
 def test_half_precision_states_are_summed_in_float32():
     hidden, head, target = case()
     low = chunked_logps(hidden.detach().bfloat16(), Head(head.weight.detach().float()), target, tile=5)

@@ -73,8 +73,11 @@ def chunked_logps(hidden: Tensor, head: Head, target: Tensor, *, tile: int | Non
     tile   tokens at a time; default `head_tile`
     """
     tile = tile or head_tile(head.weight.shape[0], on_gpu=hidden.device.type != "cpu")
+    given = (hidden, head.weight, head.bias)
+    if not torch.is_grad_enabled():  # which `needs_input_grad` does not know
+        given = tuple(x if x is None else x.detach() for x in given)
     with torch.autocast(hidden.device.type, enabled=False):
-        return TokenLogps(*_Chunked.apply(hidden, head.weight, head.bias, target, head.scale, head.cap, tile))
+        return TokenLogps(*_Chunked.apply(*given, target, head.scale, head.cap, tile))
 
 
 def logps_of(logits: Tensor, target: Tensor) -> TokenLogps:

@@ -13,7 +13,7 @@ from workbench.errors import ModelError
 from workbench.training.data import Line
 from workbench.training.hparams import make
 from workbench.training.methods import DPO, RM
-from workbench.training.model import length_limit, load, load_plain, with_adapters
+from workbench.training.model import length_limit, load, load_plain, tokenizer_of, with_adapters
 from workbench.training.policy import Policy
 from workbench.training.rows import deal_padded
 
@@ -115,6 +115,14 @@ def test_a_start_adapter_is_merged_first(tiny, tmp_path):
     (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "/nowhere"}')
     with pytest.raises(ModelError, match="belongs to /nowhere, which is not here"):
         load(tmp_path, "causal", LORA)
+
+
+def test_an_adapter_without_a_tokenizer_has_that_of_its_base(tiny, tmp_path):
+    load(tiny, "causal", LORA).model.save_pretrained(tmp_path)
+    assert tokenizer_of(tmp_path).get_vocab() == tokenizer_of(tiny).get_vocab()
+    load_plain(tiny, "causal", torch.float32).save_pretrained(tmp_path / "whole")
+    with pytest.raises(ModelError, match=f"{tmp_path}/whole has no tokenizer"):
+        tokenizer_of(tmp_path / "whole")
 
 
 def test_an_adapter_of_another_vocabulary_is_refused(tiny, tmp_path):

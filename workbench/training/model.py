@@ -45,7 +45,12 @@ def load(folder: Path, kind: Kind, hparams: Training) -> Policy:
 
 
 def tokenizer_of(folder: Path) -> Any:
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    """Of an adapter that was saved without a tokenizer, that of its base."""
+    folder = folder if any(folder.glob("tokenizer*")) else base_of(folder) or folder
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{folder} has no tokenizer that can be read: {error}") from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

@@ -16,8 +16,11 @@ TEMPERATURE = 0.7
 
 def chosen_prompts(rows: Sequence[Row]) -> list[Row]:
     """The first few distinct prompts. Implicit pairs of plain text have none: nothing to answer."""
-    distinct = {str(row.prompt): row for row in reversed(rows) if row.prompt}
-    return list(reversed(distinct.values()))[:PROMPTS]
+    distinct: dict[str, Row] = {}
+    for row in rows:
+        if row.prompt:
+            distinct.setdefault(str(row.prompt), row)
+    return list(distinct.values())[:PROMPTS]
 
 
 @torch.no_grad()

@@ -6,9 +6,10 @@ import transformers
 from transformers import AutoModelForCausalLM
 
 from tests.training.test_attention import FAMILIES, SMALL, THREE, separately, tiny
+from workbench.errors import ModelError
 from workbench.training import logps, policy
 from workbench.training.policy import Policy
-from workbench.training.selftest import choose_layout
+from workbench.training.selftest import choose_layout, probe
 
 STATEFUL = {
     "Lfm2": {"layer_types": ["conv", "full_attention"]},
@@ -63,8 +64,33 @@ def test_a_scale_that_we_do_not_know_makes_the_model_answer_for_itself(monkeypat
     torch.testing.assert_close(found(THREE).answers.total, alone, atol=1e-4, rtol=0)
 
 
-def test_a_reward_model_is_tested_by_its_scores():
+def rewarding(**rest):
     torch.manual_seed(0)
-    model = transformers.LlamaForSequenceClassification(transformers.LlamaConfig(**SMALL, num_labels=1))
-    found = Policy(model, None, "reward", torch.float32)
+    return transformers.LlamaForSequenceClassification(transformers.LlamaConfig(**SMALL, num_labels=1, **rest))
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_a_reward_model_is_tested_by_its_scores(precision):
+    model = rewarding()
+    model.score.weight.data *= 100  # scores of any size
+    found = Policy(model, None, "reward", precision)
     assert choose_layout(found) is None
+    assert found.packed
+
+
+def test_a_reward_model_that_scores_otherwise_is_refused():
+    model = rewarding()
+    model.register_forward_hook(lambda module, given, out: type(out)(logits=2 * out.logits))
+    with pytest.raises(ModelError, match=r"LlamaForSequenceClassification .* reads single sequences differently"):
+        choose_layout(Policy(model, None, "reward", torch.float32))
+
+
+def test_a_reward_model_without_the_head_we_read_is_refused_with_the_reason():
+    model = transformers.BertForSequenceClassification(transformers.BertConfig(**SMALL, num_labels=1))
+    with pytest.raises(ModelError, match="no attribute 'score'"):
+        choose_layout(Policy(model, None, "reward", torch.float32))
+
+
+def test_no_probe_is_padding():
+    last = [probe(Policy(rewarding(), None, "reward", torch.float32), name)[0] for name in ("", "P", "A")]
+    assert all(0 not in line.prompt and 0 not in line.answer for line in last)

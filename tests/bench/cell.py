@@ -7,7 +7,7 @@ are repeated and compared (`rounds`, `report`).
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from tests.bench.batches import AGREED, LONGEST, Fixed, answers_per_prompt, prep
 from tests.bench.meter import GpuMeter, Meter
 from tests.bench.models import SIZES, save_start, tokenizer_of
 from tests.bench.shapes import SHAPES, Group, steps_of
-from tests.bench.useful import step_flops
 from workbench.jobs.folder import Reporter
+from workbench.training.budget import Shape, Tuning, shape_of, step_flops
 from workbench.training.hparams import make
 from workbench.training.loop import Loop
 from workbench.training.methods import METHODS, Training
@@ -38,7 +38,7 @@ class Case:
     method: str
     shape: str
     size: str
-    mode: str
+    mode: Tuning
     batches: str
     k: int
     steps: int
@@ -71,14 +71,19 @@ def measure(case: Case, engine: str, models: Path, out: Path) -> dict[str, Any]:
     groups = case.groups()
     bench = ready(case, groups, save_start(models / case.size, case.size), out)
     losses, kept = ours(bench) if engine == "ours" else trl(bench, patched=engine == "trl_patched")
-    config, head = bench.policy.plain().config, bench.policy.kind == "causal"
+    shape, scores = shape_of(bench.policy.plain().config.to_dict()), bench.policy.kind == "reward"
     return {
         "seconds": bench.meter.seconds()[case.dropped :],
         "growth_mb": bench.meter.growth_mb(kept),
         "losses": losses,
-        "useful_flops": [step_flops(config, step, case.mode, head=head) for step in groups[case.dropped :]],
+        "useful_flops": [useful(shape, case.mode, step, scores=scores) for step in groups[case.dropped :]],
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
     }
+
+
+def useful(shape: Shape, mode: Tuning, step: Sequence[Group], *, scores: bool = False) -> int:
+    """FLOPs that no engine can do without: the same number for each, so a ratio of rates is a ratio of speed."""
+    return round(step_flops(shape, mode, [(group.prompt, group.answers) for group in step], scores=scores))
 
 
 def ready(case: Case, groups: list[list[Group]], start: Path, out: Path) -> Bench:

@@ -21,7 +21,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from tests.bench.models import SIZES
-from tests.bench.useful import saved_bytes_per_token
+from workbench.training.budget import shape_of, token_bytes
 from workbench.training.data import Line
 from workbench.training.model import Policy
 
@@ -139,7 +139,8 @@ def peak(config: Any) -> Found:
     before = torch.cuda.memory_allocated()
     policy.computed = 0
     policy(some).answers.total.sum()
-    measured, formula = torch.cuda.max_memory_allocated() - before, saved_bytes_per_token(config, 2) * policy.computed
+    measured = torch.cuda.max_memory_allocated() - before
+    formula = token_bytes(shape_of(config.to_dict()), 2) * policy.computed
     return 0.5 < measured / formula < 1.5, f"{measured / formula:.2f} of the formula for {policy.computed} tokens"
 
 

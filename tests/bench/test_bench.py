@@ -2,7 +2,6 @@
 
 import json
 import math
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,11 +9,11 @@ import torch
 from tests.bench import gpu_check
 from tests.bench.__main__ import main, parser
 from tests.bench.batches import Fixed, labelled
-from tests.bench.cell import Case
+from tests.bench.cell import Case, useful
 from tests.bench.report import loss_difference, record, rendered
 from tests.bench.rounds import cases, engines, measured, spread
 from tests.bench.shapes import SHAPES, Group, Shape, cut, draw, steps_of
-from tests.bench.useful import attended, step_flops
+from workbench.training.budget import shape_of
 
 CASE = Case("dpo", "hh", "tiny", "full", "grouped", 2, steps=2, dropped=1)
 RATIOS = ["speed_vs_best", "speed_vs_patched", "memory_vs_best", "memory_vs_patched"]
@@ -73,20 +72,12 @@ def test_a_fixed_plan_gives_its_batches_in_order():
 
 def test_useful_flops_by_hand():
     # prompt 3, answers 2 and 1: 5 * 6 / 2 = 15 pairs, then 1 * 2 / 2 + 1 * 3 = 4
-    group = Group(3, (2, 1))
-    assert attended(group) == 19
-    config = SimpleNamespace(
-        hidden_size=4,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        num_hidden_layers=1,
-        intermediate_size=8,
-        vocab_size=10,
-    )
+    group, sizes = Group(3, (2, 1)), {"hidden_size": 4, "num_hidden_layers": 1, "intermediate_size": 8}
+    shape = shape_of(sizes | {"num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 10})
     # N = 2*4*4 + 2*4*2 + 3*4*8 = 144; 6 tokens, 3 scored
     linears, attention, head = 2 * 144 * 6, 4 * 1 * 4 * 19, 2 * 10 * 4 * 3
-    assert step_flops(config, [group], "full") == 3 * linears + 3.5 * attention + 3 * head
-    assert step_flops(config, [group], "lora", head=False) == 2 * linears + 3.5 * attention
+    assert useful(shape, "full", [group]) == 3 * linears + 3.5 * attention + 3 * head
+    assert useful(shape, "lora", [group], scores=True) == 2 * linears + 3.5 * attention
 
 
 def test_only_rewards_have_k_way_groups_and_only_fused_heads_a_patched_peer():

@@ -10,61 +10,35 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from tests.bench.models import SIZES
-from workbench.training.budget import shape_of, token_bytes
+from workbench.training.attention import Segments, one_by_one, varlen
+from workbench.training.budget import RowPlan, row_bytes, shape_of
 from workbench.training.data import Line
-from workbench.training.model import Policy
+from workbench.training.policy import Policy
+from workbench.training.rows import packed
 
 HEADS = [(14, 2, 64, 64), (28, 4, 128, 128), (8, 8, 256, 256), (16, 16, 192, 128)]  # queries, keys, width, value width
 WINDOWS = [None, 64]
-SEGMENTS = [(300, 300), (40, 290), (1, 251), (120, 120)]  # queries and keys of each, aligned at their ends
 BF16 = 2e-2
 Found = tuple[bool, str]
 
 
-def segment_loop(q: Tensor, k: Tensor, v: Tensor, window: int | None) -> Tensor:
-    """Attention of each segment by itself: query i sees keys up to i + keys - queries. (tokens, heads, width) each."""
-    out, at_q, at_k = [], 0, 0
-    for queries, keys in SEGMENTS:
-        part = [
-            x.transpose(0, 1)[None] for x in (q[at_q : at_q + queries], k[at_k : at_k + keys], v[at_k : at_k + keys])
-        ]
-        place = torch.arange(queries, device=q.device)[:, None] + keys - queries
-        back = place - torch.arange(keys, device=q.device)
-        seen = (back >= 0) & (back < (window or keys))
-        made = F.scaled_dot_product_attention(*part, attn_mask=seen, enable_gqa=True)
-        out.append(made[0].transpose(0, 1))
-        at_q, at_k = at_q + queries, at_k + keys
-    return torch.cat(out)
-
-
-def varlen(q: Tensor, k: Tensor, v: Tensor, window: int | None) -> Tensor:
-    """The same in one kernel; narrower values are padded, and the output is cut again."""
-    from torch.nn.attention.varlen import varlen_attn
-
-    lengths = list(zip(*SEGMENTS, strict=True))
-    starts = [torch.tensor([0, *accumulate(x)], dtype=torch.int32, device=q.device) for x in lengths]
-    wide = F.pad(v, (0, q.shape[-1] - v.shape[-1]))
-    extra = {"enable_gqa": True} if "enable_gqa" in inspect.signature(varlen_attn).parameters else {}
-    span = (window - 1 if window else -1, 0)
-    return varlen_attn(q, k, wide, *starts, *map(max, lengths), window_size=span, **extra)[..., : v.shape[-1]]
-
-
-def random_heads(queries: int, keys: int, width: int, value_width: int) -> list[Tensor]:
+def random_row(heads: tuple[int, int, int, int], device: str = "cuda") -> tuple[list[Tensor], Segments]:
+    """Queries, keys and values of a row with shared prompts, and who sees whom in it."""
     torch.manual_seed(0)
-    tokens = [sum(x) for x in zip(*SEGMENTS, strict=True)]
-    sizes = [(tokens[0], queries, width), (tokens[1], keys, width), (tokens[1], keys, value_width)]
-    return [torch.randn(size, device="cuda").requires_grad_() for size in sizes]
+    queries, keys, width, value_width = heads
+    row = packed(lines(vocabulary=1000), torch.device(device))
+    sizes = (queries, width), (keys, width), (keys, value_width)
+    made = [torch.randn(1, count, row.ids.numel(), size, device=device) for count, size in sizes]
+    return [x.requires_grad_() for x in made], row.segments
 
 
 def signature() -> Found:
@@ -74,11 +48,11 @@ def signature() -> Found:
     return "window_size" in names, f"varlen_attn({', '.join(names)})"
 
 
-def attention(heads: tuple[int, int, int, int], window: int | None) -> Found:
-    """Forward and backward of the kernel in bfloat16 against the loop in float32."""
-    exact = random_heads(*heads)
+def kernel(heads: tuple[int, int, int, int], window: int | None) -> Found:
+    """Forward and backward of the kernel in bfloat16 against one segment after another in float32."""
+    exact, segments = random_row(heads)
     rough = [x.detach().bfloat16().requires_grad_() for x in exact]
-    want, got = segment_loop(*exact, window), varlen(*rough, window)
+    want, got = (attend(*x, segments, None, window) for attend, x in ((one_by_one, exact), (varlen, rough)))
     weight = torch.randn_like(want)
     (want * weight).sum().backward()
     (got.float() * weight).sum().backward()
@@ -100,14 +74,17 @@ def lines(vocabulary: int, seed: int = 0) -> list[Line]:
 def policy_of(config: Any, precision: torch.dtype, device: str) -> Policy:
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    return Policy(model.to(device), None, "causal", precision)
+    policy = Policy(model.to(device), None, "causal", precision)
+    policy.lay_out(packed=True)
+    return policy
 
 
 def together(config: Any, precision: torch.dtype, device: str = "cuda") -> Found:
-    """Log-probs of lines in one call against each line by itself."""
+    """Log-probs of lines in one row against each line by itself, with the attention that the model came with."""
     policy, some = policy_of(config, precision, device), lines(config.vocab_size)
     with torch.no_grad():
         at_once = policy(some).answers
+        policy.lay_out(packed=False)
         alone = torch.stack([policy([line]).answers.total[0] for line in some])
     apart = ((at_once.total - alone).abs() / at_once.tokens).max().item()
     return apart < (1e-4 if precision == torch.float32 else BF16), f"{apart:.1e} per token"
@@ -132,15 +109,16 @@ def compiles(config: Any) -> Found:
 
 
 def peak(config: Any) -> Found:
-    """Memory of a step above weights and gradients, over what the formula says for its tokens."""
-    policy, some = policy_of(config, torch.bfloat16, "cuda"), lines(config.vocab_size) * 8
+    """Memory of a step above weights and gradients, over what the formula says for a row of its tokens."""
+    policy = policy_of(config, torch.bfloat16, "cuda")
+    some = [line for seed in range(8) for line in lines(config.vocab_size, seed)]
     policy(some[:2]).answers.total.sum().backward()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     policy.computed = 0
     policy(some).answers.total.sum()
     measured = torch.cuda.max_memory_allocated() - before
-    formula = token_bytes(shape_of(config.to_dict()), 2) * policy.computed
+    formula = row_bytes(shape_of(config.to_dict()), RowPlan(policy.computed), "full", on_gpu=True, element=2)
     return 0.5 < measured / formula < 1.5, f"{measured / formula:.2f} of the formula for {policy.computed} tokens"
 
 
@@ -163,10 +141,11 @@ def matmul() -> Found:
 
 
 def race() -> Found:
-    """The kernel against the loop."""
-    some = [x.detach().bfloat16() for x in random_heads(*HEADS[1])]
-    fast, slow = (1000 * seconds(lambda do=do: do(*some, None)) for do in (varlen, segment_loop))
-    return fast < slow, f"varlen {fast:.2f} ms, segment loop {slow:.2f} ms"
+    """The kernel against one segment after another."""
+    exact, segments = random_row(HEADS[1])
+    some = [x.detach().bfloat16() for x in exact]
+    fast, slow = (1000 * seconds(lambda do=do: do(*some, segments, None, None)) for do in (varlen, one_by_one))
+    return fast < slow, f"varlen {fast:.2f} ms, one by one {slow:.2f} ms"
 
 
 def checks() -> dict[str, Callable[[], Found]]:
@@ -174,7 +153,7 @@ def checks() -> dict[str, Callable[[], Found]]:
     return {
         "varlen_attn is there": signature,
         **{
-            f"varlen {heads}, window {window}": lambda heads=heads, window=window: attention(heads, window)
+            f"varlen {heads}, window {window}": lambda heads=heads, window=window: kernel(heads, window)
             for heads in HEADS
             for window in WINDOWS
         },
@@ -184,7 +163,7 @@ def checks() -> dict[str, Callable[[], Found]]:
         "no new compile after two batches": lambda: compiles(half),
         "peak memory over formula": lambda: peak(half),
         "matmul": matmul,
-        "varlen beats the segment loop": race,
+        "varlen beats one segment after another": race,
     }
 
 

@@ -10,9 +10,11 @@ from tests.bench import gpu_check
 from tests.bench.__main__ import main, parser
 from tests.bench.batches import Fixed, labelled
 from tests.bench.cell import Case, useful
+from tests.bench.models import SIZES
 from tests.bench.report import loss_difference, record, rendered
 from tests.bench.rounds import cases, engines, measured, spread
 from tests.bench.shapes import SHAPES, Group, Shape, cut, draw, steps_of
+from workbench.training import attention
 from workbench.training.budget import shape_of
 
 CASE = Case("dpo", "hh", "tiny", "full", "grouped", 2, steps=2, dropped=1)
@@ -165,10 +167,22 @@ def test_the_gpu_check_says_when_there_is_no_gpu(capsys, monkeypatch):
 
 
 def test_lines_score_together_as_alone():
-    from tests.bench.models import SIZES
-
     passed, detail = gpu_check.together(SIZES["tiny"].config(), torch.float32, "cpu")
     assert passed, detail
+
+
+def test_a_fault_in_our_attention_fails_the_gpu_check(monkeypatch):
+    right = attention.attend
+    monkeypatch.setattr(attention, "attend", lambda q, k, v, *rest: right(q, k, v.roll(1, 2), *rest))
+    assert not gpu_check.together(SIZES["tiny"].config(), torch.float32, "cpu")[0]
+
+
+@pytest.mark.parametrize("heads", gpu_check.HEADS)
+def test_the_gpu_check_has_rows_for_our_attention(heads):
+    row, segments = gpu_check.random_row(heads, "cpu")
+    made = attention.one_by_one(*row, segments, None, 64)
+    assert made.shape == (1, sum(segments.lens_q), heads[0], heads[3])
+    assert segments.lens_q != segments.lens_k
 
 
 def test_quick(tmp_path):

@@ -56,18 +56,32 @@ def shared_prefix(
     s_aux: Tensor | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """The attention of one layer over a row: query (1, H, T, D), key and value (1, K, T, D); returns (1, T, H, D).
-
-    One split and one gather each: slicing per segment would make backward write a row of zeros for every slice.
-    """
+    """The attention of one layer over a row: query (1, H, T, D), key and value (1, K, T, D); returns (1, T, H, D)."""
     if segments is None:
         raise EngineError("the model is set to packed attention but was given no row; use `Policy.stock` to generate")
     if softcap is None and s_aux is None and fits_varlen(query):
         return varlen(query, key, value, segments, scaling, sliding_window), None
-    keys, values = (x.index_select(2, segments.kv).split(segments.lens_k, 2) for x in (key, value))
-    parts = zip(query.split(segments.lens_q, 2), keys, values, strict=True)
-    out = [attend(*part, segments, scaling, sliding_window, softcap, s_aux) for part in parts]
-    return torch.cat(out, 2).transpose(1, 2), None
+    return one_by_one(query, key, value, segments, scaling, sliding_window, softcap, s_aux), None
+
+
+def one_by_one(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    segments: Segments,
+    scaling: float | None,
+    window: int | None,
+    softcap: float | None = None,
+    sinks: Tensor | None = None,
+) -> Tensor:
+    """Segment after segment, (1, T, H, D).
+
+    One split and one gather each: slicing per segment would make backward write a row of zeros for every slice.
+    """
+    keys, values = (x.index_select(2, segments.kv).split(segments.lens_k, 2) for x in (k, v))
+    parts = zip(q.split(segments.lens_q, 2), keys, values, strict=True)
+    out = [attend(*part, segments, scaling, window, softcap, sinks) for part in parts]
+    return torch.cat(out, 2).transpose(1, 2)
 
 
 def attend(

@@ -103,6 +103,15 @@ def test_no_end_anywhere_is_an_error(words):
         stops(tokenizer)
 
 
+@pytest.mark.parametrize(
+    "template", [NO_END.replace("m['content']", "m['content'] | upper"), "{{ raise_exception('no') }}"]
+)
+def test_a_template_that_shows_no_end_of_turn_leaves_the_eos(words, template):
+    tokenizer = words(template)
+    assert stops(tokenizer).ids == {tokenizer.eos_token_id}
+    assert one(tokenizer, row("tell me ", "hey", form="text")).answers[0].tolist()[-1] == tokenizer.eos_token_id
+
+
 def test_template_s_end_of_turn_and_the_model_s_eos_both_stop(words):
     tokenizer = words()
     tokenizer.eos_token = "<pad>"

@@ -100,11 +100,16 @@ def stops(tokenizer: Any, model_eos: int | Iterable[int] | None = None) -> Stops
 
 
 def _end_of_turn(tokenizer: Any) -> int | None:
+    """The first special token after an assistant's word; None where the template refuses the word or changes it."""
     if not tokenizer.chat_template:
         return None
-    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": PROBE}]
-    text = tokenizer.apply_chat_template(turns, tokenize=False)
-    tail = text[text.rindex(PROBE) + len(PROBE) :]
+    try:
+        text = render(tokenizer, "chat", [{"role": "user", "content": "a"}], [{"role": "assistant", "content": PROBE}])
+    except Dropped:
+        return None
+    _, found, tail = text.rpartition(PROBE)
+    if not found:
+        return None
     special = set(tokenizer.all_special_ids)
     special |= {i for i, t in tokenizer.added_tokens_decoder.items() if t.special}
     return next((i for i in tokenizer(tail, add_special_tokens=False)["input_ids"] if i in special), None)

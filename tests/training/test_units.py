@@ -90,6 +90,17 @@ def test_too_many_lost_rows_are_refused(made, rows):
     assert len(made("dpo", pairs, allow="D06").train) == 10
     with pytest.raises(EngineError, match="14 training rows are left, one step needs 15"):
         made("dpo", rows(16)["pairs"], units_per_step=15)
+    assert len(made("dpo", rows(16)["pairs"], units_per_step=15, allow="D06").train) == 14
+
+
+@pytest.mark.parametrize("allow", ["", "D06"])
+def test_nothing_left_is_refused_without_advice_that_does_not_help(made, rows, allow):
+    pairs = rows(16)["pairs"]
+    alike = [row | {"rejected": row["chosen"]} for row in pairs]
+    with pytest.raises(EngineError, match=r"no training row can be used \(14 identical_pair\): fix the data"):
+        made("dpo", alike, allow=allow)
+    with pytest.raises(EngineError, match=r"no training row can be used \(all are ties\)"):
+        made("dpo", [row | {"tie": True} for row in pairs], allow=allow)
 
 
 def test_max_length_beyond_the_model_is_refused(made, rows):

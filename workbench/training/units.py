@@ -226,7 +226,9 @@ def _enough(units: Sequence[Unit], faults: Counter[str], hparams: Training, meth
             "label some of the other kind, or set allow = D08"
         )
     lost, reasons = faults.total(), ", ".join(f"{n} {reason}" for reason, n in faults.most_common())
-    if "D06" in hparams.allow and left:
+    if not left:
+        raise EngineError(f"no training row can be used ({reasons or 'all are ties'}): fix the data or label more")
+    if "D06" in hparams.allow:
         return
     if lost > MOST_DROPPED * (left + lost):
         raise EngineError(

@@ -51,7 +51,7 @@ def plan(
         "method": method,
         "units": counts["train"] + counts["test"],
         "missing": missing,
-        "needs": "more" if missing else "thumbs_both" if _one_sided(entry, counts) else None,
+        "needs": "more" if missing else "thumbs_both" if _one_sided(entry, checked, counts) else None,
         "preset": values,
         "cost": cost(house, entry, base, vars(checked), texts, counts["train"]) if counts["train"] else None,
     }
@@ -78,8 +78,11 @@ def train(
     if missing := _missing(checked, counts, found):
         there = f"{counts['train']} to train on and {counts['test']} held out"
         raise UsageError(f"{entry.title} needs {entry.data}: there are {there}, label at least {missing} more")
-    if _one_sided(entry, counts):
-        raise UsageError(f"{entry.title} needs good and bad answers: all labels so far are of one kind")
+    if _one_sided(entry, checked, counts):
+        raise UsageError(
+            f"{entry.title} needs good and bad answers, all labels so far are of one kind: "
+            "label some of the other, or set allow = D08"
+        )
     payload = {"project": found.id, "method": method, "model": model, "snapshot": made.hash, "title": title}
     number = rows.create(house.store, actor, payload)
     house.runs.create(
@@ -158,13 +161,14 @@ def _preset(entry: Method, base: Model, units: int, hparams: dict[str, Any]) -> 
     return preset(entry.name, tuning=tuning, parameters=base.parameters, units=units)
 
 
-def _one_sided(entry: Method, counts: Counter[str]) -> bool:
-    return entry.data == "thumbs" and not (counts["true"] and counts["false"])
+def _one_sided(entry: Method, checked: Training, counts: Counter[str]) -> bool:
+    return entry.data == "thumbs" and "D08" not in checked.allow and not (counts["true"] and counts["false"])
 
 
 def _missing(checked: Training, counts: Counter[str], project: Project) -> int:
-    """Labels until the training side holds one step; those to come go to both sides alike."""
-    return math.ceil(max(0, checked.units_per_step - counts["train"]) / (1 - project.eval_share))
+    """Labels until the training side holds one step, or anything under D06; those to come go to both sides alike."""
+    least = 1 if "D06" in checked.allow else checked.units_per_step
+    return math.ceil(max(0, least - counts["train"]) / (1 - project.eval_share))
 
 
 def _check_space(house: House, model: Model, checked: Training) -> None:

@@ -79,13 +79,33 @@ def test_missing_shards_are_listed(folder):
         models.scan(folder)
 
 
-def test_an_adapter_without_its_base_says_how_to_get_it(tmp_path):
-    path = tmp_path / "models" / "adapter"
+def adapter(path, base):
     path.mkdir(parents=True)
-    (path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "some/base"}))
+    (path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": base}))
     save_file({"a": np.zeros(3, np.float32)}, path / "adapter_model.safetensors")
+    return path
+
+
+def test_an_adapter_without_its_base_says_how_to_get_it(tmp_path):
+    adapter(tmp_path / "models" / "adapter", "some/base")
     with pytest.raises(ModelError, match="workbench models add some/base"):
         models.get(tmp_path, "adapter")
+
+
+def test_an_adapter_finds_the_base_that_was_fetched_for_it(folder):
+    adapter(folder.with_name("adapter"), "some/small")
+    with pytest.raises(ModelError, match="workbench models add some/small"):
+        models.get(folder.parents[1], "adapter")
+    (folder / "workbench.json").write_text(json.dumps({"hub": {"id": "some/small", "commit": "abc"}}))
+    assert models.get(folder.parents[1], "adapter").base_path == str(folder)
+
+
+def test_an_adapter_of_a_moved_home_finds_its_base_by_name(folder):
+    home = folder.parents[1]
+    out = adapter(home / "runs" / "000001" / "out", "/an/older/home/models/small")
+    (out / "workbench.json").write_text(json.dumps({"method": "dpo", "base": "small"}))
+    found = models.get(home, "run-1")
+    assert (found.base, found.base_path, found.parameters) == ("small", str(folder), 3 * 4 + 5 + 3)
 
 
 @pytest.mark.parametrize(
@@ -116,8 +136,6 @@ def test_a_header_without_offsets_is_named(folder):
 
 
 def test_an_adapter_on_itself_has_an_end(tmp_path):
-    path = tmp_path / "models" / "snake"
-    path.mkdir(parents=True)
+    path = adapter(tmp_path / "models" / "snake", "snake")
     (path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "snake", "task_type": "SEQ_CLS"}))
-    save_file({"a": np.zeros(3, np.float32)}, path / "adapter_model.safetensors")
     assert {m.name: m.kind for m in models.all(tmp_path)}["snake"] == "reward"

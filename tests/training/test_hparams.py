@@ -64,6 +64,7 @@ def test_run_config_refuses_what_it_does_not_know():
     }
     config = RunConfig(**known)
     assert len(config.code) == 12
+    assert config.base_path is None
     assert RunConfig.model_validate(config.model_dump(mode="json")) == config
     with pytest.raises(ValueError, match="extra"):
         RunConfig(**known, surprise=1)

@@ -36,6 +36,7 @@ class Made(BaseModel):
     snapshot: str | None = None
     hparams: dict[str, bool | int | float | str | None] = {}
     metrics: dict[str, Any] = {}
+    hub: dict[str, str | None] = {}
 
 
 class Index(BaseModel):
@@ -130,7 +131,7 @@ def _traced(model: Model, folder: Path, folders: dict[str, Path]) -> Model:
     base = made.base or model.base
     if not (folder / "adapter_config.json").exists():
         return replace(model, base=base)
-    path = model.base_path or (str(folders[base]) if base in folders else None)
+    path = model.base_path or _folder_of(base, folders)
     if path is None:
         return replace(
             model,
@@ -139,6 +140,15 @@ def _traced(model: Model, folder: Path, folders: dict[str, Path]) -> Model:
         )
     whole = scan(Path(path), base).parameters + model.parameters
     return replace(model, base=base, base_path=path, parameters=whole)
+
+
+def _folder_of(base: str | None, folders: dict[str, Path]) -> str | None:
+    """By the name it has here, or by the Hub id it was fetched under, whose last word is then its name."""
+    if base in folders:
+        return str(folders[base])
+    name = (base or "").rpartition("/")[2]
+    fetched = name in folders and made_of(folders[name], name).hub.get("id") == base
+    return str(folders[name]) if fetched else None
 
 
 def _adapter(folder: Path, name: str) -> Model:

@@ -103,7 +103,10 @@ def code_version() -> str:
 
 
 class RunConfig(BaseModel):
-    """config.json of a run folder: everything needed to repeat the run."""
+    """config.json of a run folder: everything needed to repeat the run.
+
+    base_path   where the base of the start model lies, when that is an adapter: its own config may name an older place
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -113,6 +116,7 @@ class RunConfig(BaseModel):
     hparams: dict[str, Any]
     model: str
     model_path: str
+    base_path: str | None = None
     snapshot: str
     snapshot_path: str
     seed: int = 0

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from workbench.app.actions import ACTIONS
 from workbench.app.house import House
@@ -62,3 +64,20 @@ def test_nothing_at_all_is_refused_whatever_is_allowed(house: House) -> None:
     empty = do(house, "project_create", name="empty")["id"]
     with pytest.raises(UsageError, match="label at least 2 more"):
         do(house, "train", project=empty, method="dpo", model="demo-tiny", hparams={"allow": "D06"})
+
+
+def test_a_run_is_told_where_the_base_of_its_adapter_lies(house: House, tmp_path: Path) -> None:
+    adapter = house.home / "models" / "tuned"
+    adapter.mkdir(parents=True)
+    (adapter / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "/an/older/home/demo"}))
+    (adapter / "workbench.json").write_text(json.dumps({"method": "dpo", "base": "demo-tiny"}))
+    save_file({"a": np.zeros(3, np.float32)}, adapter / "adapter_model.safetensors")
+    pairs = [{"prompt": f"Question {n}?", "chosen": f"Yes {n}", "rejected": f"No {n}"} for n in range(30)]
+    project = project_of(house, tmp_path / "pairs.jsonl", pairs)
+
+    def base_path(model: str) -> str | None:
+        number = do(house, "train", project=project, method="dpo", model=model)["run"]
+        return house.runs.config(number).base_path
+
+    assert base_path("tuned") == str(DEMO / "model")
+    assert base_path("demo-tiny") is None

@@ -93,6 +93,7 @@ def train(
             hparams=vars(checked),
             model=model,
             model_path=base.path,
+            base_path=base.base_path,
             snapshot=made.hash,
             snapshot_path=str(made.folder),
             seed=checked.seed,

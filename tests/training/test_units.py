@@ -4,6 +4,8 @@ import json
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from workbench.errors import EngineError
 from workbench.training import units
@@ -12,7 +14,7 @@ from workbench.training.data import stops
 from workbench.training.hparams import make
 from workbench.training.methods import METHODS
 from workbench.training.snapshot import read
-from workbench.training.units import Unit, margin_scale, order, prepare
+from workbench.training.units import Unit, margin_scale, next_other, order, prepare
 
 
 @pytest.fixture
@@ -117,6 +119,27 @@ def test_kto_partners_belong_to_other_prompts(made, rows):
     assert [u.partner.answer.tolist() for u in data.train] == [
         u.partner.answer.tolist() for u in made("kto", rows(32)["thumbs"]).train
     ]
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=2, max_size=30).filter(lambda groups: len(set(groups)) > 1))
+def test_a_partner_is_the_next_of_another_prompt(groups):
+    size = len(groups)
+    nearest = [next((i + k) % size for k in range(1, size) if groups[(i + k) % size] != groups[i]) for i in range(size)]
+    assert next_other(groups) == nearest
+
+
+def test_one_prompt_that_has_nearly_all_answers_costs_no_more_than_many():
+    class Group(str):
+        compared = 0
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            Group.compared += 1
+            return str.__eq__(self, other)
+
+    size = 2000
+    assert next_other([Group("a")] * (size - 1) + [Group("b")])[:2] == [size - 1, size - 1]
+    assert Group.compared <= 2 * size
 
 
 def test_kto_on_one_prompt_is_refused(made, rows):

@@ -5,7 +5,7 @@ Leaves out tokens (`data`) and arithmetic (`objectives`).
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -268,16 +268,21 @@ def _partnered(units: list[Unit], hparams: Training, limit: int, *, needed: bool
             raise EngineError("KTO needs rows of at least two prompts: its reference point compares across prompts")
         return []
     line = order(units, hparams.seed, 0, balanced=True)
+    others = next_other([units[i].group for i in line])
     partners: dict[int, Line] = {}
-    for place, i in enumerate(line):
-        j = next(j for j in _around(line, place) if units[j].group != units[i].group)
-        prompt = units[i].lines[0].prompt
-        partners[i] = Line.of(prompt, units[j].lines[0].answer[: limit - len(prompt)])
+    for i, other in zip(line, others, strict=True):
+        prompt, answer = units[i].lines[0].prompt, units[line[other]].lines[0].answer
+        partners[i] = Line.of(prompt, answer[: limit - len(prompt)])
     return [replace(u, partner=partners[i]) for i, u in enumerate(units)]
 
 
-def _around(line: list[int], place: int) -> Iterable[int]:
-    return (line[(place + k) % len(line)] for k in range(1, len(line)))
+def next_other(groups: Sequence[str]) -> list[int]:
+    """For each place of a circle the next one of another group; there are at least two groups."""
+    size, found = len(groups), list(range(len(groups)))
+    for place in [*range(size)][::-1] * 2:  # the second round knows what lies beyond the end
+        after = (place + 1) % size
+        found[place] = found[after] if groups[after] == groups[place] else after
+    return found
 
 
 def order(units: Sequence[Unit], seed: int, epoch: int, *, balanced: bool = False) -> list[int]:

@@ -58,6 +58,18 @@ def test_ties_are_dropped_or_pulled_together(made, rows, tmp_path):
     assert [(u.p, u.margin) for u in half.train if u.p == 0.5] == [(0.5, 0.0)] * 7
 
 
+def test_what_was_dropped_is_replaced_whole(made, rows, tmp_path):
+    """So that one process of a team can read it while another writes it."""
+    pairs = rows(16)["pairs"]
+    pairs[1]["tie"] = True
+    made("dpo", pairs)
+    with (tmp_path / "dropped.jsonl").open() as first:
+        pairs[2]["tie"] = True
+        made("dpo", pairs)
+        assert [json.loads(line)["id"] for line in first] == ["p1"]
+    assert [path.name for path in tmp_path.iterdir()] == ["dropped.jsonl"]
+
+
 def test_margins_follow_strength(made, rows):
     pairs = rows(16)["pairs"]
     assert {u.margin for u in made("rm", pairs, margin_map="large").train} == {2.0}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import EngineError
-from workbench.training.cache import TokenCache
+from workbench.training.cache import TokenCache, replacing
 from workbench.training.data import (
     Dropped,
     Encoded,
@@ -122,7 +122,8 @@ def prepare(
         except Dropped as reason:
             lengths = [e.length] if isinstance(e, Encoded) else []
             lost.append({"id": text.id, "reason": reason.args[0], "lengths": lengths, "split": facts["split"]})
-    (out / "dropped.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lost))
+    with replacing(out / "dropped.jsonl") as part:  # everyone of a team writes the same
+        part.write_text("".join(json.dumps(line) + "\n" for line in lost))
     faults = Counter(line["reason"] for line in lost if line["split"] == "train" and line["reason"] != "tie")
     _enough(made["train"], faults, hparams, method)
     scale = margin_scale(hparams, made["train"])

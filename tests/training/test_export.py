@@ -1,18 +1,22 @@
 """An export is loaded again before it gets its name; it carries no local path and no pickle."""
 
+import errno
 import json
 import subprocess
 import sys
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from workbench.errors import UsageError
+from workbench.jobs import folder
 from workbench.jobs.folder import read_json, write_json
 from workbench.training import export as exporting
-from workbench.training.export import compare, dtype_of, export
-from workbench.training.hparams import make
+from workbench.training.data import stops
+from workbench.training.export import compare, dtype_of, export, save_trained
+from workbench.training.hparams import RunConfig, make
 from workbench.training.methods import METHODS, preset
 from workbench.training.model import load, load_plain
 from workbench.training.worker import attempt
@@ -50,6 +54,37 @@ def test_merged(run, tmp_path, tuning):
     assert AutoTokenizer.from_pretrained(out).chat_template
     made = read_json(out / "workbench.json")
     assert set(made["files"]) == names - {"workbench.json"}
+
+
+@pytest.mark.parametrize("writes", ["save_trained", "export"])
+def test_a_model_is_on_the_disk_before_it_has_its_name(run, tmp_path, tiny, monkeypatch, writes):
+    source, out, on_disk, sync = run("sft"), tmp_path / "exported", set(), folder.sync
+
+    def noted(path):
+        on_disk.update([] if out.exists() else [path.name])
+        sync(path)
+
+    monkeypatch.setattr(folder, "sync", noted)
+    if writes == "export":
+        export(source, out, "merged", None)
+    else:
+        config = RunConfig.model_validate(read_json(source / "config.json"))
+        policy = load(tiny, "causal", make(METHODS["sft"].hparams, config.hparams))
+        save_trained(policy, config, stops(policy.tokenizer), out, {})
+    assert {path.name for path in out.iterdir()} <= on_disk
+
+
+def test_a_full_disk_is_told_as_such_and_leaves_what_was_there(run, tmp_path, monkeypatch):
+    def fails(*_):
+        raise SafetensorError(f"I/O error: No space left on device (os error {errno.ENOSPC})")
+
+    source, out = run("sft"), tmp_path / "exported"
+    export(source, out, "merged", None)
+    monkeypatch.setattr(exporting, "_merge", fails)
+    with pytest.raises(OSError, match="No space left"):
+        export(source, out, "merged", None)
+    assert (out / "model.safetensors").exists()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
 def test_reward_model_merged(run, tmp_path):

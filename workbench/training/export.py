@@ -15,8 +15,8 @@ from transformers import AutoConfig
 
 from workbench.errors import ModelError, UsageError, WorkbenchError
 from workbench.formats.cards import model_card
-from workbench.jobs.folder import read_json, sha256, write_json
-from workbench.training.checkpoint import aside
+from workbench.jobs.folder import aside, read_json, sha256, write_json
+from workbench.training import checkpoint
 from workbench.training.data import Stops
 from workbench.training.hparams import RunConfig
 from workbench.training.model import base_of, load_plain, tokenizer_of
@@ -38,13 +38,13 @@ CLOSE = {torch.float32: 1e-4}
 def save_trained(policy: Policy, config: RunConfig, stop: Stops, out: Path, metrics: dict[str, Any]) -> None:
     """The final model of a run: an adapter when its base lies on disk as it was trained on, else whole weights."""
     start = Path(config.model_path)
-    with aside(_beside(out, "part")) as part:
+    with aside(out) as part, checkpoint.aside(part):  # the latter for what safetensors says of the disk
         if policy.adapted and base_of(start) is None:
             policy.model.save_pretrained(part)
             (part / "README.md").unlink()
         else:
             _save_whole(_merged(policy), part, dtype_of(start), stop)
-        _finish(part, out, policy.tokenizer, facts(config) | {"metrics": metrics})
+        _describe(part, policy.tokenizer, facts(config) | {"metrics": metrics})
 
 
 def _merged(policy: Policy) -> Any:
@@ -62,13 +62,13 @@ def export(run: Path, out: Path, form: str, license: str | None) -> dict[str, An
     base = base_of(source)
     made = read_json(source / "workbench.json") | {"form": form, "license": license}
     made |= {"base_model": (_hub(base or Path(config.model_path)) or {}).get("id")}
-    with aside(_beside(out, "part")) as part:
+    with aside(out) as part, checkpoint.aside(part):
         if form == "adapter":
             _copy_adapter(source, part, base, config)
         else:
             made["reload_difference"] = _merge(source, part, config)
         _card(part, made, license)
-        _finish(part, out, tokenizer_of(source), made)
+        _describe(part, tokenizer_of(source), made)
     return {"folder": str(out), "form": form}
 
 
@@ -167,28 +167,17 @@ def _card(part: Path, made: dict[str, Any], license: str | None) -> None:
     (part / "README.md").write_text(model_card(made, license=license))
 
 
-def _beside(out: Path, what: str) -> Path:
-    """A hidden name next to `out`, which no folder of a user has."""
-    return out.parent / f".{out.name}.{what}"
-
-
 def _fresh(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
 
 
-def _finish(part: Path, out: Path, tokenizer: Any, made: dict[str, Any]) -> None:
-    """Tokenizer, hashes of all files, then the name that says it is whole; what had the name goes last."""
+def _describe(part: Path, tokenizer: Any, made: dict[str, Any]) -> None:
+    """Tokenizer, then what the model is and the hashes of all files."""
     tokenizer.save_pretrained(part)
     files = {p.name: sha256(p) for p in sorted(part.iterdir())}
     write_json(part / "workbench.json", made | {"files": files})
-    old = _beside(out, "old")
-    shutil.rmtree(old, ignore_errors=True)
-    if out.exists():
-        out.rename(old)
-    part.rename(out)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def main() -> None:

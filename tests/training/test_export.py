@@ -160,6 +160,18 @@ def test_adapters_on_an_adapter_are_merged_in_float32(tiny, tmp_path):
     assert merged.mean().item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_a_model_trained_on_an_adapter_is_whole_wherever_its_base_lies_now(tiny, make_run, tmp_path):
+    start = tmp_path / "adapter"
+    start.mkdir()
+    write_json(start / "adapter_config.json", {"base_model_name_or_path": "/an/older/home/tiny"})
+    config = RunConfig.model_validate(read_json(make_run("dpo", model=start, tuning="lora") / "config.json"))
+    policy = load(tiny, "causal", make(METHODS["dpo"].hparams, config.hparams))
+    moved = config.model_copy(update={"base_path": str(tiny)})
+    save_trained(policy, moved, stops(policy.tokenizer), tmp_path / "out", {})
+    assert not (tmp_path / "out" / "adapter_config.json").exists()
+    assert dtype_of(tmp_path / "out") == torch.float32
+
+
 def test_a_merge_that_differs_is_not_offered(run, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "compare", lambda *_: 0.5)
     with pytest.raises(exporting.ModelError, match=r"differs from the trained one by 0\.5"):

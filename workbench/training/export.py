@@ -37,13 +37,13 @@ CLOSE = {torch.float32: 1e-4}
 
 def save_trained(policy: Policy, config: RunConfig, stop: Stops, out: Path, metrics: dict[str, Any]) -> None:
     """The final model of a run: an adapter when its base lies on disk as it was trained on, else whole weights."""
-    start = Path(config.model_path)
+    start, base = Path(config.model_path), config.base_path
     with aside(out) as part, checkpoint.aside(part):  # the latter for what safetensors says of the disk
-        if policy.adapted and base_of(start) is None:
+        if policy.adapted and not base and base_of(start) is None:
             policy.model.save_pretrained(part)
             (part / "README.md").unlink()
         else:
-            _save_whole(_merged(policy), part, dtype_of(start), stop)
+            _save_whole(_merged(policy), part, dtype_of(Path(base or start)), stop)
         _describe(part, policy.tokenizer, facts(config) | {"metrics": metrics})
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from workbench.errors import UsageError
 from workbench.training.hparams import knobs, make
-from workbench.training.methods import METHODS, preset
+from workbench.training.methods import METHODS, kto_weights, preset
 from workbench.training.metrics import LIKELY, METRICS, SCORES, meaning
 
 
@@ -50,6 +50,15 @@ def test_four_bits_start_from_the_figures_of_adapters():
         lora, qlora = (preset("dpo", tuning=t, parameters=parameters, units=60) for t in ("lora", "qlora"))
         assert qlora == lora | {"tuning": "qlora"}
         assert make(METHODS["dpo"].hparams, qlora).early_stopping == 0
+
+
+def test_kto_weights_balance_any_counts():
+    assert kto_weights(30, 120) == (4, 1)
+    assert kto_weights(120, 30) == (1, 3)
+    for good in range(1, 501, 7):
+        for bad in range(1, 501):
+            d, u = kto_weights(good, bad)
+            assert 1 - 1e-9 <= d * good / (u * bad) <= 4 / 3 + 1e-9
 
 
 def test_softened_twice_is_refused():

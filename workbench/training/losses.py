@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from workbench.training.logps import PairLogps, SeqLogps
-from workbench.training.methods import kto_weights as kto_weights
 
 
 @dataclass(frozen=True)

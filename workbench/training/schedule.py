@@ -1,9 +1,8 @@
 """Which units each optimiser step takes, and at which learning rate. Leaves out what a step computes (`objectives`)."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch.optim import AdamW
@@ -22,6 +21,7 @@ class Plan:
     max_steps: int
     seed: int
     balanced: bool
+    kept: dict[int, list[int]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def per_epoch(self) -> int:
@@ -32,10 +32,12 @@ class Plan:
         total = self.per_epoch * self.epochs
         return min(total, self.max_steps) if self.max_steps else total
 
-    @cached_property
-    def line(self) -> Callable[[int], list[int]]:
+    def line(self, epoch: int) -> list[int]:
         """The order of an epoch; the last one asked for is kept."""
-        return lru_cache(1)(lambda epoch: order(self.units, self.seed, epoch, balanced=self.balanced))
+        if epoch not in self.kept:
+            self.kept.clear()
+            self.kept[epoch] = order(self.units, self.seed, epoch, balanced=self.balanced)
+        return self.kept[epoch]
 
     def at(self, step: int) -> list[Unit]:
         epoch, place = divmod(step, self.per_epoch)

@@ -19,10 +19,9 @@ def hp(
     high: float | None = None,
     choices: tuple[str, ...] | None = None,
     advanced: bool = False,
-    log: bool = False,
 ) -> Any:
-    """A dataclass field that knows what it means and what it may be. `log`: a slider moves by factors."""
-    facts = {"help": help, "low": low, "high": high, "choices": choices, "advanced": advanced, "log": log}
+    """A dataclass field that knows what it means and what it may be."""
+    facts = {"help": help, "low": low, "high": high, "choices": choices, "advanced": advanced}
     return field(default=default, metadata=facts)
 
 
@@ -38,7 +37,6 @@ class Knob:
     high: float | None = None
     choices: tuple[str, ...] | None = None
     advanced: bool = False
-    log: bool = False
 
     @property
     def range(self) -> str:

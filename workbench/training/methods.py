@@ -25,7 +25,7 @@ def truncation(default: str) -> Any:
 class Training:
     """What every method has. Presets give the learning rate and the sizes that fit method and model."""
 
-    learning_rate: float = hp(5e-6, "Step size at the peak of the schedule", low=1e-9, high=1.0, log=True)
+    learning_rate: float = hp(5e-6, "Step size at the peak of the schedule", low=1e-9, high=1.0)
     epochs: int = hp(1, "Passes over the training rows", low=1, high=1000)
     units_per_step: int = hp(64, "Pairs or answers per optimiser step", low=1, high=65536)
     tuning: str = hp(
@@ -62,7 +62,7 @@ class Training:
 
 
 def beta(default: float, help: str = "Strength of the pull towards the reference") -> Any:
-    return hp(default, help, low=0.001, high=50.0, log=True)
+    return hp(default, help, low=0.001, high=50.0)
 
 
 def nll(default: float) -> Any:
@@ -140,7 +140,7 @@ class CPO(Preference):
 
 @dataclass(frozen=True, kw_only=True)
 class ORPO(Preference):
-    lambda_or: float = hp(0.1, "Weight of the odds ratio beside imitation", low=0.001, high=5.0, log=True)
+    lambda_or: float = hp(0.1, "Weight of the odds ratio beside imitation", low=0.001, high=5.0)
     nll_scope: str = hp(
         "completion",
         "Imitate the chosen answer, or prompt and answer",

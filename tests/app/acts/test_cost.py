@@ -48,8 +48,10 @@ def cost(house: House, project: int, method: str = "dpo", **hparams: Any) -> dic
     return do(house, "plan", project=project, method=method, model="demo-tiny", hparams=hparams)["cost"]
 
 
-def finished(house: House, project: int, rates: list[float], state: str = "done", **hparams: Any) -> int:
-    number = do(house, "train", project=project, method="dpo", model="demo-tiny", hparams=hparams)["run"]
+def finished(
+    house: House, project: int, rates: list[float], state: str = "done", method: str = "dpo", **hparams: Any
+) -> int:
+    number = do(house, "train", project=project, method=method, model="demo-tiny", hparams=hparams)["run"]
     folder = house.runs.folder(number)
     for rate in rates:
         append_line(folder / "metrics.jsonl", {"step": 1, "tokens_per_second": rate})
@@ -75,8 +77,24 @@ def test_steps_are_those_of_the_training_side(house: House, project: int) -> Non
 
 def test_tokens_come_from_the_bytes_of_the_texts(house: House, project: int) -> None:
     texts = costs.measured(house, list(range(1, ROWS + 1)))
-    assert (texts.prompt, texts.answer, texts.longest) == pytest.approx((20, 10, 30))
+    assert (texts.prompt, texts.answer, texts.longest, texts.compared) == pytest.approx((20, 10, 30, 2))
     assert costs.measured(house, []) is None
+
+
+def test_a_ranking_counts_with_all_its_answers(house: House, tmp_path: Path) -> None:
+    number = do(house, "project_create", name="ranked")["id"]
+    path = tmp_path / "rankings.jsonl"
+    lines = [
+        {"prompt": f"{n:070}", "candidates": [f"{n + k:035}" for k in range(4)], "tiers": [[2], [0, 1], [3]]}
+        for n in range(0, 4 * ROWS, 4)
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    parsed = do(house, "import_file", project=number, path=path)["import"]
+    do(house, "import_confirm", project=number, number=parsed)
+    assert costs.measured(house, list(range(1, ROWS + 1))).compared == 4
+    finished(house, number, [100.0], method="rm", tuning="full")
+    # 5 steps of 8 rankings, four answers of 20 + 10 tokens each
+    assert cost(house, number, "rm", tuning="full", units_per_step=8, max_steps=5)["seconds"] == pytest.approx(48)
 
 
 def test_memory_grows_with_what_a_step_holds(house: House, project: int) -> None:

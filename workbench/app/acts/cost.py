@@ -1,6 +1,6 @@
 """What a run would cost, before it starts: steps, memory, time. Leaves out starting it.
 
-Tokens are estimated from a sample of the labelled texts, time from the newest finished run of a like model.
+Tokens are estimated from a sample of the texts that have answers, time from the newest finished run of a like model.
 """
 
 import math
@@ -30,29 +30,33 @@ CHILD = 500 << 20  # of RAM: Python with torch and transformers, before any mode
 
 @dataclass(frozen=True)
 class Texts:
-    """Mean tokens of a prompt and of an answer, and tokens that 99 of 100 prompts with their longest answer need."""
+    """Mean tokens of a prompt and of an answer, and tokens that 99 of 100 prompts with their longest answer need.
+
+    compared   mean number of answers where there is more than one
+    """
 
     prompt: float
     answer: float
     longest: int
+    compared: float
 
 
 def cost(
-    house: House, entry: Method, base: Model, values: dict[str, Any], voted: Sequence[int], units: int
+    house: House, entry: Method, base: Model, values: dict[str, Any], answered: Sequence[int], units: int
 ) -> dict[str, Any]:
     """Steps exactly; bytes and seconds estimated, None where nobody can know; `fits`: into what this machine has.
 
-    values   the hyper-parameters, all of them
-    voted    numbers of the items that the method would train on
-    units    how many of its rows lie on the training side
+    values     the hyper-parameters, all of them
+    answered   numbers of the items that have answers, judged or not
+    units      how many of the method's rows lie on the training side
     """
     steps = steps_of(values, units)
     told = {"steps": steps, "memory": None, "seconds": None, "fits": True}
     told |= {"tuning": values["tuning"], "machine": machine.memory().total}
-    texts = measured(house, voted)
+    texts = measured(house, answered)
     if texts is None:
         return told
-    answers = 2 if entry.data == "pairs" else 1
+    answers = texts.compared if entry.name == "rm" else 2 if entry.data == "pairs" else 1
     per_unit = answers * (texts.prompt + texts.answer)
     if speed := tokens_per_second(house, base, values["tuning"]):
         rows = min(steps * values["units_per_step"], units * values["epochs"])
@@ -65,9 +69,9 @@ def steps_of(values: dict[str, Any], units: int) -> int:
     return min(steps, values["max_steps"] or steps)
 
 
-def measured(house: House, voted: Sequence[int]) -> Texts | None:
-    """From items evenly spread over those that were judged."""
-    spread = voted[:: math.ceil(len(voted) / SAMPLE)] if voted else []
+def measured(house: House, answered: Sequence[int]) -> Texts | None:
+    """From items evenly spread over these."""
+    spread = answered[:: math.ceil(len(answered) / SAMPLE)] if answered else []
     found = [item for item in items.many(house.store, spread).values() if item.candidates]
     if not found:
         return None
@@ -76,6 +80,7 @@ def measured(house: House, voted: Sequence[int]) -> Texts | None:
         prompt=fmean(tokens(i.prompt) for i in found),
         answer=fmean(mean_answer(i) for i in found),
         longest=math.ceil(whole[math.ceil(0.99 * len(whole)) - 1]),
+        compared=fmean([n for i in found if (n := len(i.candidates)) > 1] or [2]),
     )
 
 
@@ -87,7 +92,7 @@ def mean_answer(item: Item) -> float:
     return fmean(tokens(c.messages) for c in item.candidates)
 
 
-def memory(entry: Method, base: Model, values: dict[str, Any], texts: Texts, answers: int) -> dict[str, Any]:
+def memory(entry: Method, base: Model, values: dict[str, Any], texts: Texts, answers: float) -> dict[str, Any]:
     """Bytes of weights, state and one row as the planner cuts it; of the least row when even that does not fit."""
     try:
         shape = shape_of(base)

@@ -112,9 +112,19 @@ def test_a_start_adapter_is_merged_first(tiny, tmp_path):
     second = load(tmp_path, "causal", LORA)
     with second.untouched():
         torch.testing.assert_close(second(given).answers.total, first(given).answers.total, atol=1e-4, rtol=1e-5)
-    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "/nowhere"}')
+    config = json.loads((tmp_path / "adapter_config.json").read_text()) | {"base_model_name_or_path": "/nowhere"}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match="belongs to /nowhere, which is not here"):
         load(tmp_path, "causal", LORA)
+    moved = load(tmp_path, "causal", LORA, tiny)
+    torch.testing.assert_close(moved(given).answers.total, first(given).answers.total, atol=1e-4, rtol=1e-5)
+
+
+def test_a_start_adapter_can_be_trained_whole(tiny, tmp_path):
+    first = load(tiny, "causal", LORA)
+    first.model.save_pretrained(tmp_path)
+    first.tokenizer.save_pretrained(tmp_path)
+    assert all(p.requires_grad for p in load(tmp_path, "causal", FULL).model.parameters())
 
 
 def test_an_adapter_without_a_tokenizer_has_that_of_its_base(tiny, tmp_path):

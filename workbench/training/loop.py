@@ -236,7 +236,7 @@ class Loop:
         if per_token.max() > most:
             raise EngineError(
                 f"the reference is not the start model: log-probs differ by {per_token.max():.3g} per token before "
-                f"training (at most {most:g}); start the run anew"
+                f"training (at most {most:g}); delete cache/reference in the home and start the run anew"
             )
 
     def log(self, evaluated: dict[str, Any]) -> None:

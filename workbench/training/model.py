@@ -26,27 +26,32 @@ from workbench.training.selftest import choose_layout
 SAFE = {"use_safetensors": True, "trust_remote_code": False, "local_files_only": True}
 
 
-def load(folder: Path, kind: Kind, hparams: Training) -> Policy:
-    """The start model, ready to train: adapters of an earlier run merged in, new ones attached unless tuning = full."""
+def load(folder: Path, kind: Kind, hparams: Training, base: Path | None = None) -> Policy:
+    """The start model, ready to train: adapters of an earlier run merged in, new ones attached unless tuning = full.
+
+    base   where the base of an adapter lies, when that is known better than the adapter itself does
+    """
+    base = base or base_of(folder)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     precision = _precision(hparams, device)
     if hparams.tuning == "qlora":
-        model = load_plain(folder, kind, precision, **_in_4_bits(folder, device, precision))
+        _check_4_bits(folder, device, base)
+        model = load_plain(folder, kind, precision, **_in_4_bits(device, precision))
     else:
-        model = load_plain(folder, kind, torch.float32 if hparams.tuning == "full" else precision).to(device)
+        model = load_plain(folder, kind, torch.float32 if hparams.tuning == "full" else precision, base).to(device)
     torch.manual_seed(hparams.seed)
     if kind == "reward":
         nn.init.normal_(model.score.weight, std=(model.config.get_text_config().hidden_size + 1) ** -0.5)
     if hparams.tuning != "full":
         model = with_adapters(model, kind, hparams)
-    policy = Policy(model, tokenizer_of(folder), kind, precision)
+    policy = Policy(model, tokenizer_of(folder, base), kind, precision)
     policy.why_padded = choose_layout(policy)
     return policy
 
 
-def tokenizer_of(folder: Path) -> Any:
+def tokenizer_of(folder: Path, base: Path | None = None) -> Any:
     """Of an adapter that was saved without a tokenizer, that of its base."""
-    folder = folder if any(folder.glob("tokenizer*")) else base_of(folder) or folder
+    folder = folder if any(folder.glob("tokenizer*")) else base or base_of(folder) or folder
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
@@ -67,12 +72,15 @@ def base_of(folder: Path) -> Path | None:
     return base
 
 
-def _in_4_bits(folder: Path, device: torch.device, precision: torch.dtype) -> dict[str, Any]:
-    """How transformers loads a base in NF4 (QLoRA, arXiv:2305.14314); what is trained whole stays as it is."""
+def _check_4_bits(folder: Path, device: torch.device, base: Path | None) -> None:
     if device.type != "cuda":
         raise ModelError("tuning = qlora keeps the base in 4 bits, which needs an NVIDIA GPU: choose lora")
-    if base_of(folder):
+    if base:
         raise ModelError(f"{folder} is an adapter, which is not merged in 4 bits: export it merged and start from that")
+
+
+def _in_4_bits(device: torch.device, precision: torch.dtype) -> dict[str, Any]:
+    """How transformers loads a base in NF4 (QLoRA, arXiv:2305.14314); what is trained whole stays as it is."""
     from transformers import BitsAndBytesConfig
 
     config = BitsAndBytesConfig(
@@ -85,9 +93,9 @@ def _in_4_bits(folder: Path, device: torch.device, precision: torch.dtype) -> di
     return {"quantization_config": config, "device_map": {"": device}}
 
 
-def load_plain(folder: Path, kind: Kind, dtype: torch.dtype, **extra: Any) -> PreTrainedModel:
+def load_plain(folder: Path, kind: Kind, dtype: torch.dtype, base: Path | None = None, **extra: Any) -> PreTrainedModel:
     """A whole model of safetensors, without dropout; an adapter is merged into its base in float32."""
-    base = base_of(folder)
+    base = base or base_of(folder)
     auto = AutoModelForSequenceClassification if kind == "reward" else AutoModelForCausalLM
     try:
         config = without_dropout(AutoConfig.from_pretrained(base or folder, **SAFE))
@@ -101,7 +109,8 @@ def load_plain(folder: Path, kind: Kind, dtype: torch.dtype, **extra: Any) -> Pr
         from peft import PeftModel
 
         try:
-            model = PeftModel.from_pretrained(model, folder, use_safetensors=True).merge_and_unload().to(dtype)
+            adapted = PeftModel.from_pretrained(model, folder, use_safetensors=True)
+            model = adapted.merge_and_unload().to(dtype).requires_grad_(True)  # which the adapter had taken away
         except (RuntimeError, ValueError, KeyError) as error:
             raise ModelError(f"the adapter {folder} does not fit its base {base}: {error}") from error
     return model

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from workbench.training.budget import NO_GRAD
 from workbench.training.cache import CHUNK, LogpCache, hashes, named
+from workbench.training.checkpoint import VERSIONS
 from workbench.training.data import Line
 from workbench.training.logps import SeqLogps, head_of
 from workbench.training.model import base_of
@@ -86,12 +87,12 @@ def row_hash(line: Line) -> bytes:
     return hashlib.blake2b(head + ids, digest_size=16).digest()
 
 
-def reference_cache(root: Path, folder: Path, policy: Policy) -> LogpCache:
-    """Where log-probs of the model in `folder` are kept, as the policy computes them.
+def reference_cache(root: Path, folder: Path, policy: Policy, base: Path | None = None) -> LogpCache:
+    """Where log-probs of the model in `folder` (and its base, if it is an adapter) are kept, as the policy has them.
 
     New adapters, seed, method and their knobs are not in the name: under all of them the start model is the same.
     """
-    base = base_of(folder)
+    base = base or base_of(folder)
     files = [p for place in (base or folder, *([folder] if base else [])) for p in _model_files(place)]
     model, head = policy.plain(), head_of(policy.plain())
     facts = (
@@ -100,6 +101,7 @@ def reference_cache(root: Path, folder: Path, policy: Policy) -> LogpCache:
         [str(policy.precision), str(model.dtype), bool(getattr(model, "is_quantized", False))],
         policy.layout_name,
         [head.scale, head.cap, head.bias is not None],
+        VERSIONS,
     )
     return LogpCache(root / named(*facts))
 

@@ -28,7 +28,7 @@ from workbench.training.loop import Diverged, Loop
 from workbench.training.methods import METHODS, Training
 from workbench.training.model import length_limit, load
 from workbench.training.objectives import objective
-from workbench.training.policy import Policy
+from workbench.training.policy import Kind, Policy
 from workbench.training.reference import reference_cache, with_reference
 from workbench.training.room import Room
 from workbench.training.samples import chosen_prompts, sample
@@ -66,7 +66,12 @@ def run(folder: Path, reporter: Reporter, team: Team, *, resume: bool) -> tuple[
 
 
 def start_model(config: RunConfig, hparams: Training) -> Policy:
-    return load(Path(config.model_path), "reward" if config.method == "rm" else "causal", hparams)
+    kind: Kind = "reward" if config.method == "rm" else "causal"
+    return load(Path(config.model_path), kind, hparams, base_path(config))
+
+
+def base_path(config: RunConfig) -> Path | None:
+    return Path(config.base_path) if config.base_path else None
 
 
 def _of_checkpoint(config: RunConfig, hparams: Training, loop: Loop) -> Policy:
@@ -114,7 +119,7 @@ def _loop(
     """The loop, with rows planned and the reference measured while the policy still is the start model."""
     room = Room(policy, data, hparams, team)
     if METHODS[config.method].reference:
-        known = reference_cache(cache, Path(config.model_path), policy)
+        known = reference_cache(cache, Path(config.model_path), policy, base_path(config))
         units = with_reference(policy, [*data.train, *data.test], known, team)
         data = replace(data, train=units[: len(data.train)], test=units[len(data.train) :])
     return Loop(objective(config.method, hparams, policy, data.train, team), data, hparams, reporter, room)

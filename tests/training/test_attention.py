@@ -74,10 +74,11 @@ def groups(sizes, seed=0):
 THREE = groups([(13, (7, 3)), (5, (1, 9, 4, 2)), (30, (6,))])
 
 
-def separately(model, line):
+def separately(model, line, first=None):
+    """Log-probs summed of the tokens from `first` on, of the answer by default, from the model's own logits alone."""
     ids = torch.tensor(np.concatenate([line.prompt, line.answer]), dtype=torch.long)[None]
     logp = model(ids, use_cache=False).logits[0, :-1].float().log_softmax(-1).gather(1, ids[0, 1:, None])[:, 0]
-    return logp[len(line.prompt) - 1 :].sum()
+    return logp[(first or len(line.prompt)) - 1 :].sum()
 
 
 def gradients(model, value):

@@ -9,6 +9,7 @@ import torch
 from transformers import FalconConfig, GPT2Config, OPTConfig, Qwen2Config
 from transformers.models.auto import AutoModelForCausalLM
 
+from tests.training.test_attention import separately
 from workbench.errors import ModelError
 from workbench.training.data import Line
 from workbench.training.hparams import make
@@ -25,13 +26,6 @@ def lines(n=5, vocabulary=50, seed=0, whole=False):
     rng = np.random.default_rng(seed)
     draw = lambda low, high: rng.integers(4, vocabulary, rng.integers(low, high), dtype=np.int32)  # noqa: E731
     return [Line.of(draw(1, 9), draw(1, 12), whole=whole) for _ in range(n)]
-
-
-def separately(model, line):
-    """The sum of answer log-probs from the model's own logits, alone in its batch."""
-    ids = torch.tensor(np.concatenate([line.prompt, line.answer]), dtype=torch.long)[None]
-    logp = model(ids, use_cache=False).logits[0, :-1].float().log_softmax(-1).gather(1, ids[0, 1:, None])[:, 0]
-    return logp[len(line.prompt) - 1 :].sum(), logp[line.first - 1 :].sum()
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "qwen2"])
@@ -58,7 +52,7 @@ def test_padded_lines_equal_separate_sequences(llama, words, family, whole):
     policy, given = Policy(model, words(), "causal", torch.float32), lines(whole=whole)
     scored = policy(given)
     for i, line in enumerate(given):
-        answer, targets = separately(model, line)
+        answer, targets = separately(model, line), separately(model, line, line.first)
         torch.testing.assert_close(scored.answers.total[i], answer, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(scored.targets.total[i], targets, atol=1e-5, rtol=1e-5)
     assert scored.answers.tokens.tolist() == [len(line.answer) for line in given]

@@ -15,11 +15,13 @@ FLOORS = {
     "workbench.errors": 0,
     "workbench.settings": 0,
     "workbench.training.hparams": 1,
+    "workbench.training.knobs": 1,
     "workbench.training.methods": 1,
     "workbench.training.metrics": 1,
     "workbench.training.budget": 1,
     "workbench.training.logps": 1,
     "workbench.training.losses": 1,
+    "workbench.training.rl": 1,
     "workbench.evaluation.ratings": 1,
     "workbench.demo.corpus": 1,
     "workbench.demo.judge": 1,
@@ -37,6 +39,8 @@ FLOORS = {
     "workbench.training.cache": 3,
     "workbench.training.snapshot": 3,
     "workbench.training.reference": 3,
+    "workbench.training.rollout": 3,
+    "workbench.training.actors": 3,
     "workbench.training.checkpoint": 3,
     "workbench.generation": 3,
     "workbench.training": 4,
@@ -113,7 +117,7 @@ def test_rooms_keep_their_libraries(path: Path) -> None:
         assert not libraries_of(path, top_level=True) & HEAVY
 
 
-@pytest.mark.parametrize("name", ["budget", "hparams", "methods"])
+@pytest.mark.parametrize("name", ["budget", "hparams", "knobs", "methods"])
 def test_the_server_reads_the_registry_without_torch(name: str) -> None:
     assert not libraries_of(PACKAGE / "training" / f"{name}.py") & HEAVY
 

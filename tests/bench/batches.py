@@ -10,7 +10,8 @@ from typing import Any
 from tests.bench.models import words
 from tests.bench.shapes import Group
 from workbench.training.data import Line, stops
-from workbench.training.methods import METHODS, Training
+from workbench.training.knobs import Training
+from workbench.training.methods import METHODS
 from workbench.training.units import Prepared, Unit, prepare
 
 LONGEST = 4096

@@ -21,8 +21,9 @@ from tests.bench.shapes import SHAPES, Group, steps_of
 from workbench.jobs.folder import Reporter
 from workbench.training.budget import Shape, Tuning, shape_of, step_flops
 from workbench.training.hparams import make
+from workbench.training.knobs import Training
 from workbench.training.loop import Loop
-from workbench.training.methods import METHODS, Training
+from workbench.training.methods import METHODS
 from workbench.training.model import Policy, load
 from workbench.training.objectives import objective
 from workbench.training.reference import with_reference

@@ -13,7 +13,7 @@ from tests.training.test_attention import separately
 from workbench.errors import ModelError
 from workbench.training.data import Line
 from workbench.training.hparams import make
-from workbench.training.methods import DPO, RM
+from workbench.training.knobs import DPO, RM
 from workbench.training.model import length_limit, load, load_plain, tokenizer_of, with_adapters
 from workbench.training.policy import Policy
 from workbench.training.rows import deal_padded

@@ -11,7 +11,7 @@ from workbench.training import room
 from workbench.training.budget import RowPlan, token_bytes
 from workbench.training.data import Line
 from workbench.training.hparams import make
-from workbench.training.methods import DPO, RM
+from workbench.training.knobs import DPO, RM
 from workbench.training.model import load
 from workbench.training.room import Peak, Room, groups_of, tokens_of
 from workbench.training.units import Prepared, Unit

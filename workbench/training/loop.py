@@ -20,7 +20,7 @@ from workbench.errors import EngineError
 from workbench.jobs.folder import Reporter, read_json, sync, write_json
 from workbench.training import checkpoint
 from workbench.training.budget import RowPlan
-from workbench.training.methods import Training
+from workbench.training.knobs import Training
 from workbench.training.objectives import Means, Objective
 from workbench.training.room import Peak, Room, peak_flops
 from workbench.training.schedule import Plan, adamw, rate

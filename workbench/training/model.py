@@ -19,14 +19,14 @@ from transformers import (
 )
 
 from workbench.errors import ModelError
-from workbench.training.methods import Training
+from workbench.training.knobs import Common
 from workbench.training.policy import Kind, Policy
 from workbench.training.selftest import choose_layout
 
 SAFE = {"use_safetensors": True, "trust_remote_code": False, "local_files_only": True}
 
 
-def load(folder: Path, kind: Kind, hparams: Training, base: Path | None = None) -> Policy:
+def load(folder: Path, kind: Kind, hparams: Common, base: Path | None = None) -> Policy:
     """The start model, ready to train: adapters of an earlier run merged in, new ones attached unless tuning = full.
 
     base   where the base of an adapter lies, when that is known better than the adapter itself does
@@ -125,7 +125,7 @@ def without_dropout(config: PreTrainedConfig) -> PreTrainedConfig:
     return config
 
 
-def with_adapters(model: PreTrainedModel, kind: Kind, hparams: Training) -> Any:
+def with_adapters(model: PreTrainedModel, kind: Kind, hparams: Common) -> Any:
     """LoRA on every linear layer of the blocks; a reward model's head is trained whole."""
     from peft import LoraConfig, get_peft_model
 
@@ -139,7 +139,7 @@ def with_adapters(model: PreTrainedModel, kind: Kind, hparams: Training) -> Any:
     return get_peft_model(model, config)
 
 
-def _precision(hparams: Training, device: torch.device) -> torch.dtype:
+def _precision(hparams: Common, device: torch.device) -> torch.dtype:
     if device.type == "cpu" or hparams.precision == "float32":
         return torch.float32
     if not torch.cuda.is_bf16_supported():

@@ -15,9 +15,10 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from workbench.training import losses
+from workbench.training.knobs import Training
 from workbench.training.logps import PairLogps, SeqLogps
 from workbench.training.losses import LossOutput, kto_reference_point, sft_loss
-from workbench.training.methods import METHODS, Training, kto_weights
+from workbench.training.methods import METHODS, kto_weights
 from workbench.training.policy import Policy, Scored
 from workbench.training.reference import answer_logps
 from workbench.training.team import Team

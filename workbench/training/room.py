@@ -15,7 +15,7 @@ from torch import Tensor
 from workbench.errors import EngineError
 from workbench.jobs.machine import free_ram
 from workbench.training.budget import Group, RowPlan, corrected, plan_rows, room_of, shape_of, state_bytes, step_flops
-from workbench.training.methods import Training
+from workbench.training.knobs import Training
 from workbench.training.policy import Policy
 from workbench.training.team import Team
 from workbench.training.units import Prepared, Unit

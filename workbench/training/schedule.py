@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch.optim import AdamW
 
-from workbench.training.methods import Training
+from workbench.training.knobs import Training
 from workbench.training.units import Unit, order
 
 

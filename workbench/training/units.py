@@ -27,7 +27,8 @@ from workbench.training.data import (
     fit,
     fitting_length,
 )
-from workbench.training.methods import METHODS, Training
+from workbench.training.knobs import Training
+from workbench.training.methods import METHODS
 
 MOST_DROPPED = 0.2
 CERTAIN = 0.99  # soft targets stay within [0.5, 0.99]

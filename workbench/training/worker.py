@@ -24,8 +24,9 @@ from workbench.training.cache import TokenCache, replacing
 from workbench.training.data import Stops, stops, with_template
 from workbench.training.export import save_trained
 from workbench.training.hparams import RunConfig, make
+from workbench.training.knobs import Training
 from workbench.training.loop import Diverged, Loop
-from workbench.training.methods import METHODS, Training
+from workbench.training.methods import METHODS
 from workbench.training.model import length_limit, load
 from workbench.training.objectives import objective
 from workbench.training.policy import Kind, Policy

@@ -18,7 +18,8 @@ from workbench.store import runs as rows
 from workbench.store import snapshots as frozen
 from workbench.store.projects import Project
 from workbench.training.hparams import RunConfig, make
-from workbench.training.methods import METHODS, Method, Training, preset
+from workbench.training.knobs import Training
+from workbench.training.methods import METHODS, Method, preset
 
 FREE_BYTES = 1 << 30
 CHECKPOINTS = 5

@@ -8,7 +8,8 @@ from workbench.generation.request import Sampling
 
 
 def drawn(p, uniform, **sampling):
-    return choose(torch.tensor([p]).log(), torch.tensor([uniform]), Sampling(**sampling)).item()
+    token, _ = choose(torch.tensor([p]).log(), torch.tensor([uniform]), Sampling(**sampling))
+    return token.item()
 
 
 def test_a_token_is_the_place_on_the_cumulative_distribution():
@@ -31,6 +32,13 @@ def test_top_p_keeps_the_fewest_tokens_that_reach_it():
     p = [0.2, 0.5, 0.3]
     assert [drawn(p, u, temperature=1, top_p=0.6) for u in (0.62, 0.63, 0.999)] == [1, 2, 2]
     assert [drawn(p, u, temperature=1, top_p=0.5) for u in (0.0, 0.999)] == [1, 1]
+
+
+def test_the_chance_of_a_token_is_that_of_the_cut_distribution():
+    told = lambda **sampling: choose(torch.tensor([[0.2, 0.5, 0.3]]).log(), torch.tensor([0.1]), Sampling(**sampling))  # noqa: E731
+    assert told(temperature=1)[1].item() == pytest.approx(0.2)
+    assert told(temperature=1, top_p=0.6)[1].item() == pytest.approx(0.5 / 0.8)
+    assert told(temperature=0)[1].item() == 1.0
 
 
 @pytest.fixture(scope="module")

@@ -28,9 +28,11 @@ class Row:
 
 @dataclass
 class Answer:
-    """Token ids so far, without the stop id."""
+    """Token ids so far, without the stop id, and the log-prob with which each was drawn, that of the stop id last."""
 
     ids: list[int] = field(default_factory=list)
+    logps: list[float] = field(default_factory=list)
+    stop: int | None = None
     done: bool = False
 
 
@@ -44,9 +46,9 @@ def decode(model: Any, rows: Sequence[Row], sampling: Sampling) -> Iterator[list
     cache, live = None, list(range(len(rows)))  # row i of the batch is rows[live[i]]
     for step in range(sampling.max_new_tokens):
         out = _forward(model, ids, mask, positions, cache, [rows[i].adapter for i in live])
-        chosen = choose(out.logits[:, -1], uniforms[live, step], sampling)
-        for i, token in zip(live, chosen.tolist(), strict=True):
-            _extend(answers[i], token, rows[i].stops, sampling.max_new_tokens)
+        chosen, chances = choose(out.logits[:, -1], uniforms[live, step], sampling)
+        for i, token, logp in zip(live, chosen.tolist(), chances.log().tolist(), strict=True):
+            _extend(answers[i], token, logp, rows[i].stops, sampling.max_new_tokens)
         yield answers
         going = [place for place, i in enumerate(live) if not answers[i].done]
         if not going:
@@ -59,8 +61,8 @@ def decode(model: Any, rows: Sequence[Row], sampling: Sampling) -> Iterator[list
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
 
 
-def choose(logits: Tensor, uniform: Tensor, sampling: Sampling) -> Tensor:
-    """One token per row.
+def choose(logits: Tensor, uniform: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
+    """One token per row, and the chance that it had.
 
     logits   (rows, vocabulary)
     uniform  (rows,) in [0, 1): the place on the cumulative distribution; 0.5 takes its median token
@@ -68,13 +70,15 @@ def choose(logits: Tensor, uniform: Tensor, sampling: Sampling) -> Tensor:
     top_p keeps the fewest likeliest tokens that reach that probability together, at least one.
     """
     if sampling.temperature == 0:
-        return logits.argmax(-1)
+        return logits.argmax(-1), logits.new_ones(len(logits))
     p = torch.softmax(logits.float() / sampling.temperature, -1)
     if sampling.top_p == 1:
-        return _inverse(p, uniform)
+        found = _inverse(p, uniform)[:, None]
+        return found[:, 0], p.gather(-1, found)[:, 0]
     p, order = p.sort(-1, descending=True)
     p = p.masked_fill(p.cumsum(-1) - p >= sampling.top_p, 0.0)
-    return order.gather(-1, _inverse(p, uniform)[:, None])[:, 0]
+    found = _inverse(p, uniform)[:, None]
+    return order.gather(-1, found)[:, 0], (p.gather(-1, found) / p.sum(-1, keepdim=True))[:, 0]
 
 
 def _inverse(p: Tensor, uniform: Tensor) -> Tensor:
@@ -105,11 +109,12 @@ def _forward(model: Any, ids: Tensor, mask: Tensor, positions: Tensor, cache: An
     return model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **extra)
 
 
-def _extend(answer: Answer, token: int, stops: frozenset[int], longest: int) -> None:
+def _extend(answer: Answer, token: int, logp: float, stops: frozenset[int], longest: int) -> None:
     if answer.done:
         return
+    answer.logps.append(logp)
     if token in stops:
-        answer.done = True
+        answer.stop, answer.done = token, True
     else:
         answer.ids.append(token)
         answer.done = len(answer.ids) == longest

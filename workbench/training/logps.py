@@ -46,6 +46,16 @@ class Head:
     scale: float = 1.0
     cap: float | None = None
 
+    def at(self, temperature: float) -> "Head":
+        """The head whose logits are these over `temperature`."""
+        bias, cap = self.bias, self.cap
+        return Head(
+            self.weight,
+            bias if bias is None else bias / temperature,
+            self.scale / temperature,
+            cap and cap / temperature,
+        )
+
 
 def head_of(model: nn.Module) -> Head:
     """The output head of a causal model, with the scale and cap its family applies to the logits."""

@@ -3,7 +3,7 @@
 Leaves out loading (`model`), how lines are laid out (`rows`), and what is done with the numbers (`objectives`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
@@ -77,6 +78,11 @@ class Policy(nn.Module):
     def plain(self) -> PreTrainedModel:
         """The transformers model, inside its adapters if there are any; they stay active."""
         return self.model.get_base_model() if self.adapted else self.model
+
+    @property
+    def score(self) -> nn.Module:
+        """Of a reward model: from a hidden state to a score."""
+        return self.plain().score
 
     def untouched(self) -> AbstractContextManager[Any]:
         """Within this, adapters are off. Without adapters the weights themselves must not have been trained yet."""
@@ -145,14 +151,37 @@ class Policy(nn.Module):
         return made if layout.which is None else made[layout.which]
 
     def scores(self, layout: Layout) -> Tensor:
-        return self.plain().score(self.states(layout, layout.last))[:, 0].float()
+        return self.score(self.states(layout, layout.last))[:, 0].float()
 
-    def token_logps(self, layout: Layout) -> TokenLogps:
-        plain = self.plain()
+    def token_logps(self, layout: Layout, temperature: float = 1.0) -> TokenLogps:
         if self.own_logits:
-            return logps_of(self.logits(layout)[layout.source], layout.target)
+            return logps_of(self.logits(layout)[layout.source] / temperature, layout.target)
         states = self.states(layout, layout.source).to(self.precision)
-        return chunked_logps(states, head_of(plain), layout.target)
+        return chunked_logps(states, head_of(self.plain()).at(temperature), layout.target)
+
+    def tokens(self, lines: Sequence[Line], temperature: float) -> tuple[Tensor, Tensor]:
+        """Log-probs and entropies (n, T) of the targets of each line, padded to the right, as they are sampled."""
+
+        def both(layout: Layout) -> Tensor:
+            told = self.token_logps(layout, temperature)
+            return torch.stack([told.values, told.entropy], -1)
+
+        return self._by_line(lines, both).unbind(-1)
+
+    def values(self, lines: Sequence[Line]) -> Tensor:
+        """Scores (n, T), each read where the model is about to say a target, padded to the right."""
+        return self._by_line(lines, lambda layout: self.score(self.states(layout, layout.source))[:, 0].float())
+
+    def _by_line(self, lines: Sequence[Line], of: Callable[[Layout], Tensor]) -> Tensor:
+        """What `of` says of each target (S, ...), as one row for each line."""
+        found: dict[int, Tensor] = {}
+        for part in [range(len(lines))] if self.packed else blocks(lines, self.budget // 32):
+            layout = (packed if self.packed else padded)([lines[i] for i in part], self.device)
+            with self.casting():
+                told = of(layout).split(layout.target_tokens.int().tolist())
+            which = range(len(part)) if layout.which is None else layout.which.tolist()
+            found |= {i: told[place] for i, place in zip(part, which, strict=True)}
+        return pad_sequence([found[i] for i in range(len(lines))], batch_first=True)
 
     def logits(self, layout: Layout) -> Tensor:
         """The model's own (tokens, V): for small inputs, and where there is no other way."""

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from workbench.errors import EngineError
-from workbench.jobs.folder import Reporter, write_json
+from workbench.jobs.folder import Reporter, read_json, write_json
 from workbench.training import checkpoint
 from workbench.training.budget import RowPlan
 from workbench.training.data import stops
@@ -187,6 +187,26 @@ def test_out_of_memory_for_ever_is_given_up(looped):
     loop.objective.part = failing
     with pytest.raises(torch.OutOfMemoryError):
         loop.advance()
+
+
+def test_an_attempt_after_a_lost_team_begins_with_shorter_rows(looped):
+    loop = looped("dpo", max_steps=1)
+    loop.team.size = 2  # the other one is waiting in a shared pass
+
+    def failing(units, step):
+        raise torch.OutOfMemoryError("no room")
+
+    loop.objective.part = failing
+    loop.team.total = lambda value: value
+    tokens = loop.room.plan.tokens
+    with pytest.raises(torch.OutOfMemoryError):
+        loop.gradients_that_fit(loop.plan.at(0)[:1])
+    assert read_json(loop.folder / "rows.json")["tokens"] == tokens // 2
+    loop.team.size = 1
+    del loop.objective.part
+    loop.room.use(RowPlan(tokens))
+    assert loop.run() is None
+    assert loop.room.plan.tokens == tokens // 2
 
 
 @pytest.mark.parametrize(("wish", "kept"), [("save_and_stop", True), ("stop", False)])

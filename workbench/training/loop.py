@@ -81,7 +81,8 @@ class Loop:
     def run(self) -> str | None:
         """Train to the end: None, or the wish that stopped it early."""
         steps = self.plan.steps
-        if shorter := read_json(self.folder / SHORTER):
+        shorter = read_json(self.folder / SHORTER)
+        if shorter and shorter["tokens"] <= self.room.plan.tokens:
             self.room.use(RowPlan(**shorter))
         if self.step == 0:
             self.log(self.evaluate())

@@ -1,5 +1,7 @@
 """How lines are laid out: a row worked by hand, then what holds for any lines and any room."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
@@ -101,6 +103,15 @@ def test_equal_prompts_share_a_row_and_rows_are_equally_full():
     prompt, other = ids(1, 2, 3), ids(4, 5, 6)
     groups = [(Line.of(p, ids(k)),) for k in range(4) for p in (prompt, other)]
     assert sorted(deal_packed(groups, 7)) == [[0, 2, 4, 6], [1, 3, 5, 7]]
+
+
+def test_an_answer_of_many_pairs_is_counted_once():
+    prompt, answers = ids(*range(1, 11)), [ids(*range(20 + k, 30 + k)) for k in range(5)]
+    pairs = [tuple(Line.of(prompt, a) for a in two) for two in combinations(answers, 2)]
+    [row] = deal_packed(pairs, 60)
+    assert row == list(range(10))
+    assert packed([line for i in row for line in pairs[i]], CPU).ids.numel() == 60
+    assert len(deal_packed(pairs, 59)) > 1
 
 
 @given(st.integers(1, 40), st.integers(1, 8), st.integers(0, 99), st.integers(1, 5))

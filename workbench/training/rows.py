@@ -144,21 +144,24 @@ def deal_packed(groups: Sequence[Sequence[Line]], room: int, least: int = 1) -> 
 
 
 def _clusters(groups: Sequence[Sequence[Line]], room: int) -> tuple[list[list[int]], list[int]]:
-    """Groups of one prompt, while they fit one row, and the tokens each cluster computes."""
+    """Groups of one prompt, while they fit one row, and the tokens each cluster computes: an equal answer once."""
     clusters: list[list[int]] = []
     costs: list[int] = []
+    held: list[dict[tuple[bytes, int], int]] = []
     open_at: dict[bytes, int] = {}
     for i, lines in enumerate(groups):
-        own = {line.answer.tobytes(): len(line.answer) for line in lines}
-        prompt, answers = lines[0].prompt, sum(own.values())
+        prompt, own = lines[0].prompt, {(line.answer.tobytes(), line.first): len(line.answer) for line in lines}
         at = open_at.get(asked := prompt.tobytes())
-        if at is None or costs[at] + answers > room:
-            open_at[asked] = len(clusters)
-            clusters.append([i])
-            costs.append(len(prompt) + answers)
-        else:
-            clusters[at].append(i)
-            costs[at] += answers
+        fresh = own if at is None else {name: n for name, n in own.items() if name not in held[at]}
+        if at is None or costs[at] + sum(fresh.values()) > room:
+            at, fresh = len(clusters), own
+            open_at[asked] = at
+            clusters.append([])
+            costs.append(len(prompt))
+            held.append({})
+        clusters[at].append(i)
+        costs[at] += sum(fresh.values())
+        held[at] |= fresh
     return clusters, costs
 
 

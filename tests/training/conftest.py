@@ -21,6 +21,7 @@ CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+TIMES = {"examples_per_second", "tokens_per_second", "eta_s", "peak_memory_mb"}
 SPECIAL = ["<pad>", "<unk>", "<|im_start|>", "<|im_end|>"]
 TOPICS = [f"topic{i}" for i in range(40)]
 FRIENDLY = ["hey", "sure", "fun", "cheers"]
@@ -179,7 +180,13 @@ def make_run(tmp_path, tiny, snapshot):
 
 @pytest.fixture
 def lines_of():
-    return lambda path: [json.loads(line) for line in path.read_text().splitlines()]
+    """The JSON lines of a file; `timeless` leaves out what depends on the clock or the machine."""
+
+    def read(path: Path, *, timeless: bool = False) -> list[dict]:
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        return [{k: v for k, v in line.items() if not (timeless and k in TIMES)} for line in lines]
+
+    return read
 
 
 @pytest.fixture

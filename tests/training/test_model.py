@@ -1,7 +1,6 @@
 """Lines through a model: padding changes nothing, adapters switch off exactly, start adapters are merged."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -212,8 +211,3 @@ def test_mixed_precision_stays_near_float32(tiny, hparams):
     assert per_token.mean() < 2e-2
     scored.answers.total.sum().backward()
     assert {p.grad.dtype for p in mixed.parameters() if p.grad is not None} == {torch.float32}
-
-
-def test_a_line_is_immutable():
-    line = lines(1)[0]
-    assert replace(line, first=1).targets == len(line) - 1

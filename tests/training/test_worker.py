@@ -21,6 +21,7 @@ from workbench.errors import UsageError
 from workbench.jobs import models
 from workbench.jobs.folder import read_json, sha256
 from workbench.training.hparams import make
+from workbench.training.loop import Diverged
 from workbench.training.methods import METHODS
 from workbench.training.model import load_plain
 from workbench.training.worker import attempt, ended
@@ -226,25 +227,26 @@ def test_a_tokenizer_without_padding_and_template_trains(make_run, words, llama,
     assert read_json(folder / "status.json")["state"] == "done", read_json(folder / "status.json")["message"]
 
 
-def test_numbers_that_are_not_finite_end_as_diverged(make_run, tiny, tmp_path):
+@pytest.mark.parametrize("method", ["rm", "dpo"])
+def test_a_start_model_with_broken_weights_is_refused(make_run, tiny, tmp_path, method):
     broken = tmp_path / "broken"
     model = load_plain(tiny, "causal", torch.float32)
     with torch.no_grad():
         model.model.norm.weight[0] = float("nan")
     model.save_pretrained(broken)
     AutoTokenizer.from_pretrained(tiny).save_pretrained(broken)
-    folder = make_run("rm", model=broken)
+    folder = make_run(method, model=broken)
     attempt(folder, resume=False)
     status = read_json(folder / "status.json")
-    assert status["state"] == "diverged"
-    assert "step 1: loss nan" in status["message"]
-    assert "lower learning_rate" in status["message"]
+    assert status["state"] == "failed"
+    assert "numbers that are not finite: take another copy" in status["message"]
     assert not (folder / "out").exists()
 
 
 @pytest.mark.parametrize(
     ("error", "state"),
     [
+        (Diverged("step 1: loss nan"), "diverged"),
         (torch.OutOfMemoryError("x"), "out_of_memory"),
         (MemoryError(), "out_of_memory"),
         (OSError(28, "No space left on device"), "disk_full"),

@@ -29,10 +29,14 @@ class Unfit(Exception):
 def choose_layout(policy: Policy) -> str | None:
     """Packed rows where the model reads them rightly; else padded lines, and why.
 
-    Raises ModelError for a reward model whose scores come out wrong either way.
+    Raises ModelError for broken weights, and for a reward model whose scores come out wrong either way.
     """
     reason = _fault(policy, packed=True)
-    if reason is None or (fault := _fault(policy, packed=False)) is None:
+    if reason is None:
+        return None
+    if not all(torch.isfinite(p).all() for p in policy.parameters()):
+        raise ModelError("the weights of the start model hold numbers that are not finite: take another copy of it")
+    if (fault := _fault(policy, packed=False)) is None:
         return reason
     if policy.kind == "reward":
         raise ModelError(

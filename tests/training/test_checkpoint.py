@@ -133,6 +133,14 @@ def test_another_model_is_refused(net, tmp_path):
         checkpoint.restore(path, net, optimizer)
 
 
+def test_a_checkpoint_of_another_form_is_refused(net, tmp_path, monkeypatch):
+    optimizer = torch.optim.AdamW(net.parameters())
+    path = checkpoint.save(tmp_path, 1, *checkpoint.tensors(net, optimizer), {})
+    monkeypatch.setattr(checkpoint, "FORM", checkpoint.FORM + 1)
+    with pytest.raises(EngineError, match="written by another version of this program: start a new run"):
+        checkpoint.restore(path, net, optimizer)
+
+
 def test_the_last_two_and_the_best_are_kept(net, tmp_path):
     optimizer = stepped(net)
     for step in (10, 20, 30, 40):

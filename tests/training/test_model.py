@@ -1,10 +1,12 @@
 """Lines through a model: padding changes nothing, adapters switch off exactly, start adapters are merged."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import FalconConfig, GPT2Config, OPTConfig, Qwen2Config
 from transformers.models.auto import AutoModelForCausalLM
 
@@ -111,6 +113,32 @@ def test_a_start_adapter_is_merged_first(tiny, tmp_path):
         load(tmp_path, "causal", LORA)
     moved = load(tmp_path, "causal", LORA, tiny)
     torch.testing.assert_close(moved(given).answers.total, first(given).answers.total, atol=1e-4, rtol=1e-5)
+
+
+def test_a_reward_model_starts_from_the_layers_of_an_adapter(tiny, tmp_path):
+    first, given = load(tiny, "causal", LORA), lines()
+    for name, parameter in first.model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    first.model.save_pretrained(tmp_path)
+    reward = load(tmp_path, "reward", make(RM, {"tuning": "full"}))
+    whole = first.model.merge_and_unload().model.state_dict()
+    for name, value in reward.model.model.state_dict().items():
+        torch.testing.assert_close(value, whole[name])
+    reward(given).sum().backward()
+
+
+def test_a_model_that_is_not_whole_is_refused(tiny, tmp_path):
+    weights = load_file(tiny / "model.safetensors")
+    name = "model.layers.1.mlp.down_proj.weight"
+    less = {k: v for k, v in weights.items() if k != name}
+    other = weights | {name: weights[name][:, 1:].contiguous()}
+    for folder, stored in (("less", less), ("other", other)):
+        save_file(stored, shutil.copytree(tiny, tmp_path / folder) / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=f"less is not whole: {name} is missing"):
+        load(tmp_path / "less", "causal", FULL)
+    with pytest.raises(ModelError, match=f"{name} has another size than config.json says"):
+        load(tmp_path / "other", "reward", make(RM, {"tuning": "full"}))
 
 
 def test_a_start_adapter_can_be_trained_whole(tiny, tmp_path):

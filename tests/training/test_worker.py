@@ -292,6 +292,23 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
     assert "is not the folder of a run: it has no config.json" in (tmp_path / "log.txt").read_text()
 
 
+def test_a_run_that_has_something_is_not_started_over_by_mistake(make_run):
+    folder = make_run("dpo", max_steps=1)
+    attempt(folder, resume=False)
+    before = sha256(folder / "out" / "model.safetensors")
+    assert child(folder).wait(timeout=200) == 2
+    assert "add --resume to go on from there" in (folder / "log.txt").read_text()
+    assert sha256(folder / "out" / "model.safetensors") == before
+
+
+def test_a_failed_run_ends_with_1_and_one_line(make_run):
+    folder = make_run("dpo", max_length=100_000)
+    assert child(folder).wait(timeout=200) == 1
+    log = (folder / "log.txt").read_text()
+    assert "this model reads at most 128 tokens" in log
+    assert "Traceback" not in log
+
+
 def test_a_chat_without_a_template_gets_one_that_stays(make_run, words, llama, tmp_path):
     model, tokenizer = tmp_path / "plain", words(None)
     llama(len(tokenizer)).save_pretrained(model)

@@ -24,6 +24,7 @@ from workbench.jobs.folder import read_json, sha256, sync
 from workbench.training.team import spread, whole
 
 KEPT = 2
+FORM = 2  # of what is written; to be raised when a run could not go on from older ones
 VERSIONS = {"torch": torch.__version__, "transformers": transformers.__version__}
 
 
@@ -47,7 +48,7 @@ def save(root: Path, step: int, weights: dict[str, Tensor], moments: dict[str, T
     with aside(part):
         save_file(weights, part / "weights.safetensors")
         save_file(moments, part / "optimizer.safetensors")
-        (part / "state.json").write_text(json.dumps(state))
+        (part / "state.json").write_text(json.dumps(state | {"form": FORM}))
         files = {p.name: {"size": p.stat().st_size, "sha256": sha256(p)} for p in sorted(part.iterdir())}
         (part / "manifest.json").write_text(json.dumps({"files": files, "versions": VERSIONS, "finite": True}))
         for path in (*part.iterdir(), part):
@@ -103,6 +104,9 @@ def newest(root: Path) -> Path | None:
 
 def restore(path: Path, model: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
     """Put weights and optimiser back as they were; returns the state."""
+    state = read_json(path / "state.json")
+    if state.pop("form", None) != FORM:
+        raise EngineError(f"checkpoint {path.name} was written by another version of this program: start a new run")
     put(path, model)
     moments = load_file(path / "optimizer.safetensors")
     for name, parameter in trained(model).items():
@@ -110,7 +114,7 @@ def restore(path: Path, model: nn.Module, optimizer: Optimizer) -> dict[str, Any
         optimizer.state[parameter] = {
             k: spread(v, parameter) if v.ndim else v.to(parameter.device) for k, v in of_name.items()
         }
-    return read_json(path / "state.json")
+    return state
 
 
 @torch.no_grad()

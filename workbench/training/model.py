@@ -23,6 +23,7 @@ from workbench.training.knobs import Common
 from workbench.training.policy import Kind, Policy
 from workbench.training.selftest import choose_layout
 
+HEAD = "score.weight"
 SAFE = {"use_safetensors": True, "trust_remote_code": False, "local_files_only": True}
 
 
@@ -102,18 +103,33 @@ def load_plain(folder: Path, kind: Kind, dtype: torch.dtype, base: Path | None =
         if kind == "reward":
             config.num_labels = 1
         extra |= {"config": config, "dtype": torch.float32 if base else dtype}
-        model = auto.from_pretrained(base or folder, **SAFE, **extra)
+        model, told = auto.from_pretrained(
+            base or folder, output_loading_info=True, ignore_mismatched_sizes=True, **SAFE, **extra
+        )
     except (OSError, ValueError) as error:
         raise ModelError(f"{base or folder}: {error}") from error
+    _check_whole(base or folder, told)
     if base:
-        from peft import PeftModel
+        from peft import PeftConfig, PeftModel
 
         try:
-            adapted = PeftModel.from_pretrained(model, folder, use_safetensors=True)
+            config = PeftConfig.from_pretrained(folder)
+            if kind == "reward" and config.task_type == "CAUSAL_LM":
+                config.task_type = None  # only its layers are wanted, not what it says about heads
+            adapted = PeftModel.from_pretrained(model, folder, config=config, use_safetensors=True)
             model = adapted.merge_and_unload().to(dtype).requires_grad_(True)  # which the adapter had taken away
         except (RuntimeError, ValueError, KeyError) as error:
             raise ModelError(f"the adapter {folder} does not fit its base {base}: {error}") from error
     return model
+
+
+def _check_whole(folder: Path, told: dict[str, Any]) -> None:
+    """Every weight was there, in its size; only the head of a reward model may be new."""
+    missing = sorted(set(told["missing_keys"]) - {HEAD})
+    wrong = sorted(name for name, *_ in told["mismatched_keys"] if name != HEAD)
+    if missing or wrong:
+        fault = f"{missing[0]} is missing" if missing else f"{wrong[0]} has another size than config.json says"
+        raise ModelError(f"{folder} is not whole: {fault}; take another copy of the model")
 
 
 def without_dropout(config: PreTrainedConfig) -> PreTrainedConfig:

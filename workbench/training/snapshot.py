@@ -11,6 +11,8 @@ from workbench.training.methods import METHODS
 
 def files(snapshot: Path, method: str) -> list[Path]:
     """The Parquet files that hold the method's data; a reward model learns from rankings beside pairs."""
+    if not snapshot.is_dir():
+        raise EngineError(f"snapshot {snapshot} is not there any more: freeze one and start a new run")
     data = METHODS[method].data
     wanted = [snapshot / f"{name}.parquet" for name in ((data, "rankings") if method == "rm" else (data,))]
     found = [path for path in wanted if path.exists()]

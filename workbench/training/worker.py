@@ -59,7 +59,7 @@ def run(folder: Path, reporter: Reporter, team: Team, *, resume: bool) -> tuple[
         _write_samples(folder, policy, prompts, stop, 0, config.seed)
     if wish := loop.run():
         return "stopped", "stopped; resume goes on from here" if wish == "save_and_stop" else "stopped"
-    _write_samples(folder, policy, prompts, stop, loop.step, config.seed)
+    _write_samples(folder, policy, prompts, stop, loop.final["step"], config.seed)
     if team.first:
         result = policy if alone else _of_checkpoint(config, hparams, loop)
         save_trained(result, config, stop, folder / "out", loop.final)
@@ -172,18 +172,22 @@ def main() -> None:
     arguments = parser.parse_args()
     if not (arguments.run / "config.json").exists():
         parser.error(f"{arguments.run} is not the folder of a run: it has no config.json")
+    if not arguments.resume and any((arguments.run / name).exists() for name in ("checkpoints", "out")):
+        parser.error(f"{arguments.run} holds a model or checkpoints already: add --resume to go on from there")
     team = Team()
     try:
         with FileLock(arguments.run / "run.lock", timeout=LOCK_SECONDS) if team.first else nullcontext():
-            attempt(arguments.run, team, resume=arguments.resume)
+            state = attempt(arguments.run, team, resume=arguments.resume)
     except Timeout:
         raise SystemExit(f"{arguments.run} is in use by another process") from None
     finally:
         team.close()
+    if state not in ("done", "stopped"):
+        raise SystemExit(1)  # of a team too, so that the launcher ends the others
 
 
-def attempt(folder: Path, team: Team | None = None, *, resume: bool) -> None:
-    """One attempt from start to end state; whatever happens, status.json says so."""
+def attempt(folder: Path, team: Team | None = None, *, resume: bool) -> str:
+    """One attempt from start to end state; whatever happens, status.json says so. Returns the state."""
     team = team or Team()
     reporter = Reporter(folder) if team.first else Silent(folder)
     reporter.status("starting", message=None)
@@ -192,11 +196,10 @@ def attempt(folder: Path, team: Team | None = None, *, resume: bool) -> None:
     except Exception as error:
         if not team.first:
             raise
-        traceback.print_exc()
         state, message = ended(error)
+        print(message, flush=True) if isinstance(error, WorkbenchError) else traceback.print_exc()
     reporter.status(state, message=message, eta_s=None)
-    if team.size > 1 and state not in ("done", "stopped"):
-        raise SystemExit(1)  # so that the launcher ends the others
+    return state
 
 
 class Silent(Reporter):

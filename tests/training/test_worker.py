@@ -136,6 +136,16 @@ def test_resuming_without_a_checkpoint_starts_over(make_run, lines_of):
     assert len(lines_of(folder / "samples.jsonl")) == 8
 
 
+def test_rows_left_out_are_counted(make_run, rows, snapshot_of, tmp_path):
+    tables = rows(40)
+    for row in tables["pairs"][:3]:
+        row["rejected"] = row["chosen"]
+    folder = make_run("dpo", rows=snapshot_of(tmp_path / "some", tables), max_steps=1)
+    attempt(folder, resume=False)
+    status = read_json(folder / "status.json")
+    assert (status["state"], status["left_out"], status["cut"]) == ("done", 3, 0)
+
+
 def test_unusable_rows_end_the_run_with_their_reasons(make_run, rows, snapshot_of, tmp_path):
     tables = rows(40)
     for row in tables["pairs"][:12]:

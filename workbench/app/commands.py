@@ -161,6 +161,8 @@ def described(number: int, found: dict[str, Any]) -> str:
         parts.append(f"step {status['step']} of {status['steps']}")
     if isinstance(last.get("loss"), float):
         parts.append(f"loss {last['loss']:.4f}")
+    if status.get("left_out") or status.get("cut"):
+        parts.append(f"{status['left_out']} rows left out and {status['cut']} cut (dropped.jsonl says why)")
     if status["state"] == "running" and status.get("eta_s"):
         parts.append(f"{status['eta_s'] / 60:.1f} min left")
     return ", ".join(parts) + (f": {status['message']}" if status.get("message") else "")

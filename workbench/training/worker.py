@@ -49,6 +49,7 @@ def run(folder: Path, reporter: Reporter, team: Team, *, resume: bool) -> tuple[
     reporter.status(engine=policy.layout_name, engine_reason=policy.why_padded)
     cache = folder.parent.parent / "cache"
     data, stop = _data(config, hparams, policy, folder, cache / "tokens")
+    reporter.status(left_out=data.dropped.total(), cut=data.cut)
     loop = _loop(config, hparams, policy, data, reporter, cache / "reference", team)
     if not (resume and _continued(loop, folder)) and team.first:
         _start_over(folder)

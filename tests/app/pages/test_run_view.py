@@ -11,6 +11,11 @@ def test_a_running_run_says_where_it_is():
     assert "Step 3 of 12" in describe("en", run())
 
 
+def test_rows_that_were_left_out_are_told():
+    assert "8 rows left out, 1 cut" in describe("en", run(left_out=8, cut=1))
+    assert "left out" not in describe("en", run(left_out=0, cut=0))
+
+
 def test_a_run_that_tells_its_engine_late_is_drawn_again():
     before, after = ({**run(engine=engine), "run": 1, "samples": []} for engine in (None, "packed"))
     assert fingerprint(before) != fingerprint(after)

@@ -113,6 +113,8 @@ def describe(lang: str, run: dict[str, Any]) -> str:
     line = words.say(lang, f"train.state.{status['state']}", step=status["step"] or 0, steps=status["steps"] or "?")
     if accuracy := held_out(run["metrics"]):
         line += " · " + words.say(lang, "train.result", value=f"{accuracy:.0%}")
+    if status.get("left_out") or status.get("cut"):
+        line += " · " + words.say(lang, "train.left_out", rows=status["left_out"], cut=status["cut"])
     return parts.line(line) + (parts.line(status["message"], "quiet") if status.get("message") else "")
 
 

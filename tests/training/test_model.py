@@ -97,12 +97,18 @@ def test_reward_adapters_train_the_head_whole(tiny):
     policy(lines()).sum().backward()
 
 
-def test_a_start_adapter_is_merged_first(tiny, tmp_path):
-    first, given = load(tiny, "causal", LORA), lines()
-    for name, parameter in first.model.named_parameters():
+def adapted(tiny, folder):
+    """The tiny model with an adapter that changes what it says, saved in a folder."""
+    made = load(tiny, "causal", LORA)
+    for name, parameter in made.model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.1)
-    first.model.save_pretrained(tmp_path)
+    made.model.save_pretrained(folder)
+    return made
+
+
+def test_a_start_adapter_is_merged_first(tiny, tmp_path):
+    first, given = adapted(tiny, tmp_path), lines()
     first.tokenizer.save_pretrained(tmp_path)
     second = load(tmp_path, "causal", LORA)
     with second.untouched():
@@ -116,11 +122,7 @@ def test_a_start_adapter_is_merged_first(tiny, tmp_path):
 
 
 def test_a_reward_model_starts_from_the_layers_of_an_adapter(tiny, tmp_path):
-    first, given = load(tiny, "causal", LORA), lines()
-    for name, parameter in first.model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.1)
-    first.model.save_pretrained(tmp_path)
+    first, given = adapted(tiny, tmp_path), lines()
     reward = load(tmp_path, "reward", make(RM, {"tuning": "full"}))
     whole = first.model.merge_and_unload().model.state_dict()
     for name, value in reward.model.model.state_dict().items():

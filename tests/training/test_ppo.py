@@ -1,6 +1,7 @@
 """PPO on a tiny model: a goal is reached, an update equals a plain implementation, a killed run goes on alike."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -170,6 +171,17 @@ def test_scores_are_measured_in_units_of_the_reference():
     assert norm(raw, [1.0, 1.0]).tolist() == pytest.approx([-(0.5**0.5), 0.5**0.5])
     assert Norm.of(raw, "center")(raw, [1.0, 3.0]).tolist() == pytest.approx([-7.75, 7.75])
     assert Norm.of(raw, "none")(raw, [1.0, 0.0]).tolist() == [1.0, 3.0]
+
+
+def test_values_that_are_off_by_a_constant_explain_everything(trainer):
+    made = trainer()
+    made.norm = Norm([0.0], [1.0])
+    rollout = made.judged(made.drawn(made.prompts(0), 0))
+    off = replace(rollout, values=rollout.returns + 3.0)
+    assert made.figures(off)["val/explained_var"] == pytest.approx(1.0, abs=1e-5)
+    assert made.figures(replace(rollout, values=0 * rollout.returns))["val/explained_var"] == pytest.approx(
+        0.0, abs=1e-5
+    )
 
 
 def test_every_prompt_is_asked_equally_often(trainer):

@@ -27,7 +27,6 @@ from workbench.training.rl import (
     advantages,
     final_scores,
     kl_rewards,
-    mean_of,
     policy_loss,
     value_loss,
     whitened,
@@ -266,8 +265,7 @@ class Trainer:
             (rollout.old[i, : len(e.logps)].cpu() - torch.tensor(e.logps)).abs().mean().item()
             for i, e in enumerate(rollout.episodes)
         ]
-        left = mean_of((rollout.returns - rollout.values).square(), mask)
-        spread = rollout.returns[mask].var(correction=0)
+        left, spread = (x[mask].var(correction=0) for x in (rollout.returns - rollout.values, rollout.returns))
         told = {
             "episode": self.step * len(rollout.episodes),
             "objective/kl": moved.sum(1).mean(),

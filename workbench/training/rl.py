@@ -117,8 +117,3 @@ def adapted_kl_coef(kl_coef: float, kl: float, *, kl_target: float, kl_horizon: 
     """
     error = min(max(kl / kl_target - 1, -0.2), 0.2)
     return kl_coef * (1 + error * episodes / kl_horizon)
-
-
-def mean_of(x: Tensor, mask: Tensor) -> Tensor:
-    """Over real tokens."""
-    return torch.where(mask, x, 0.0).sum() / mask.sum()

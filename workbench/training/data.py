@@ -34,7 +34,7 @@ class Dropped(Exception):
     """A row that cannot be trained on; the first argument is the reason as written to dropped.jsonl."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """What one snapshot row asks and answers, still as text."""
 
@@ -44,7 +44,7 @@ class Row:
     answers: tuple[Messages, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Encoded:
     """Token ids of a row; `shifted`: a token merged across the boundary and went to the completion."""
 
@@ -57,7 +57,7 @@ class Encoded:
         return len(self.prompt) + max(map(len, self.answers), default=0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Line:
     """One prompt with one completion, as the model reads it. Tokens from `first` on are targets."""
 

@@ -18,6 +18,7 @@ from workbench.training.cache import TokenCache, replacing
 from workbench.training.data import (
     Dropped,
     Encoded,
+    Ids,
     Line,
     Row,
     Stops,
@@ -36,7 +37,7 @@ MARGINS = {"none": 0.0, "small": 1 / 3, "large": 1.0}
 ANSWERS = {"demonstrations": ("completion",), "pairs": ("chosen", "rejected"), "thumbs": ("completion",)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """Of the answers of a unit, which two are compared. `p` and `margin` as in `losses`."""
 
@@ -46,7 +47,7 @@ class Comparison:
     margin: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unit:
     """What one loss value is computed from: one answer, chosen and rejected, or all answers of a ranking.
 
@@ -119,7 +120,7 @@ def prepare(
         try:
             unit = _unit(facts, text.id, fit(e, text, most, hparams.truncation, tokenizer, stop), hparams, method)
             made[facts["split"]].append(unit)
-            cut += unit.longest == most < e.length
+            cut += e.length > most == unit.longest
         except Dropped as reason:
             lengths = [e.length] if isinstance(e, Encoded) else []
             lost.append({"id": text.id, "reason": reason.args[0], "lengths": lengths, "split": facts["split"]})
@@ -164,7 +165,7 @@ def _unit(facts: dict[str, Any], id: str, encoded: Encoded, hparams: Training, m
     data = METHODS[method].data
     if facts.get("tie") and getattr(hparams, "ties", "drop") == "drop":
         raise Dropped("tie")
-    if data == "pairs" and "places" not in facts and np.array_equal(*encoded.answers):
+    if data == "pairs" and "places" not in facts and _same(*encoded.answers):
         raise Dropped("identical_pair")
     whole = getattr(hparams, "loss_on", "") == "all" or getattr(hparams, "nll_scope", "") == "sequence"
     lines = tuple(Line.of(encoded.prompt, a, whole=whole and not i) for i, a in enumerate(encoded.answers))
@@ -181,6 +182,10 @@ def _unit(facts: dict[str, Any], id: str, encoded: Encoded, hparams: Training, m
     )
 
 
+def _same(a: Ids, b: Ids) -> bool:
+    return len(a) == len(b) and a.tobytes() == b.tobytes()  # np.array_equal takes ten times as long
+
+
 def _comparisons(facts: dict[str, Any], encoded: Encoded, hparams: Training) -> tuple[Comparison, ...]:
     """Every two answers of different tiers; of one tier too, where ties are to be pulled together."""
     places, answers = facts["places"], facts["answers"]
@@ -191,7 +196,7 @@ def _comparisons(facts: dict[str, Any], encoded: Encoded, hparams: Training) -> 
         raise Dropped("tie")
     made = []
     for i, j in wanted:
-        if np.array_equal(encoded.answers[i], encoded.answers[j]):
+        if _same(encoded.answers[i], encoded.answers[j]):
             continue
         pair = facts["pairs"].get((str(answers[i]), str(answers[j])), {}) | {"tie": places[i] == places[j]}
         made.append(Comparison(i, j, _certainty(pair, hparams, "pairs"), pair.get("strength") or 0.0))
@@ -248,10 +253,14 @@ def _weighed(units: list[Unit], scale: float) -> list[Unit]:
     """Weights with mean 1, and margins in the chosen scale; a tie has none."""
     total = sum(u.weight for u in units)
 
-    def scaled(x: Any, **also: Any) -> Any:
-        return replace(x, margin=0.0 if x.p == 0.5 else x.margin * scale, **also)
+    def scaled(x: Unit | Comparison) -> float:
+        return 0.0 if x.p == 0.5 else x.margin * scale
 
-    return [scaled(u, weight=u.weight * len(units) / total, ranked=tuple(scaled(c) for c in u.ranked)) for u in units]
+    def weighed(u: Unit) -> Unit:
+        ranked = tuple(Comparison(c.better, c.worse, c.p, scaled(c)) for c in u.ranked)
+        return Unit(u.id, u.group, u.lines, u.p, scaled(u), u.weight * len(units) / total, ranked=ranked)
+
+    return [weighed(u) for u in units]
 
 
 def margin_scale(hparams: Training, units: Sequence[Unit]) -> float:

@@ -172,6 +172,17 @@ def test_a_model_trained_on_an_adapter_is_whole_wherever_its_base_lies_now(tiny,
     assert dtype_of(tmp_path / "out") == torch.float32
 
 
+def test_an_adapter_whose_base_has_moved_is_merged_with_it(run, tiny, tmp_path):
+    folder = run("dpo", tuning="lora")
+    config = read_json(folder / "out" / "adapter_config.json")
+    write_json(folder / "out" / "adapter_config.json", config | {"base_model_name_or_path": "/an/older/home/tiny"})
+    try:
+        export(folder, tmp_path / "x", "merged", None, tiny)
+    finally:
+        write_json(folder / "out" / "adapter_config.json", config)
+    assert (tmp_path / "x" / "model.safetensors").exists()
+
+
 def test_a_merge_that_differs_is_not_offered(run, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "compare", lambda *_: 0.5)
     with pytest.raises(exporting.ModelError, match=r"differs from the trained one by 0\.5"):

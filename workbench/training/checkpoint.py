@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from workbench.errors import EngineError
-from workbench.jobs.folder import read_json, sha256, sync
+from workbench.jobs.folder import aside, read_json, sha256
 from workbench.training.team import spread, whole
 
 KEPT = 2
@@ -44,18 +44,12 @@ def save(root: Path, step: int, weights: dict[str, Tensor], moments: dict[str, T
     if not all(torch.isfinite(w).all() for w in weights.values()):
         raise EngineError(f"step {step}: weights are not finite, no checkpoint was written")
     final = at(root, step)
-    part = final.with_suffix(".part")
-    with aside(part):
+    with aside(final) as part, disk_errors():
         save_file(weights, part / "weights.safetensors")
         save_file(moments, part / "optimizer.safetensors")
         (part / "state.json").write_text(json.dumps(state | {"form": FORM}))
         files = {p.name: {"size": p.stat().st_size, "sha256": sha256(p)} for p in sorted(part.iterdir())}
         (part / "manifest.json").write_text(json.dumps({"files": files, "versions": VERSIONS, "finite": True}))
-        for path in (*part.iterdir(), part):
-            sync(path)
-    shutil.rmtree(final, ignore_errors=True)
-    part.rename(final)
-    sync(root)
     return final
 
 
@@ -64,18 +58,15 @@ def at(root: Path, step: int) -> Path:
 
 
 @contextmanager
-def aside(part: Path) -> Iterator[Path]:
-    """A fresh folder to write in; gone again if that fails. What safetensors says of the disk becomes an OSError."""
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+def disk_errors() -> Iterator[None]:
+    """Within this, what safetensors says of the disk is an OSError."""
     try:
-        yield part
-    except BaseException as error:
-        shutil.rmtree(part, ignore_errors=True)
-        found = re.search(r"os error (\d+)", str(error)) if isinstance(error, SafetensorError) else None
-        if found:
-            raise OSError(int(found[1]), os.strerror(int(found[1])), str(part)) from error
-        raise
+        yield
+    except SafetensorError as error:
+        found = re.search(r"os error (\d+)", str(error))
+        if not found:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
 
 
 def prune(root: Path, best: int | None) -> None:

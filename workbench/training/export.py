@@ -1,6 +1,6 @@
 """The trained model as a folder others can load: written aside, loaded again and compared, then put in place.
 
-`python -m workbench.training.export --job FOLDER` answers config.json {run, out, form, license} with result.json.
+`python -m workbench.training.export --job FOLDER` answers config.json {run, out, form, license, base} with result.json.
 Leaves out the upload (`formats.push`).
 """
 
@@ -38,7 +38,7 @@ CLOSE = {torch.float32: 1e-4}
 def save_trained(policy: Policy, config: RunConfig, stop: Stops, out: Path, metrics: dict[str, Any]) -> None:
     """The final model of a run: an adapter when its base lies on disk as it was trained on, else whole weights."""
     start, base = Path(config.model_path), config.base_path
-    with aside(out) as part, checkpoint.aside(part):  # the latter for what safetensors says of the disk
+    with aside(out) as part, checkpoint.disk_errors():
         if policy.adapted and not base and base_of(start) is None:
             policy.model.save_pretrained(part)
             (part / "README.md").unlink()
@@ -52,21 +52,24 @@ def _merged(policy: Policy) -> Any:
     return policy.model.to("cpu", torch.float32).merge_and_unload() if policy.adapted else policy.model
 
 
-def export(run: Path, out: Path, form: str, license: str | None) -> dict[str, Any]:
-    """Copy, or merge, the model of a run into `out`; it is loaded again and compared before it takes its place."""
+def export(run: Path, out: Path, form: str, license: str | None, base: Path | None = None) -> dict[str, Any]:
+    """Copy, or merge, the model of a run into `out`; it is loaded again and compared before it takes its place.
+
+    base   where the base of an adapter lies, when that is known better than the adapter itself does
+    """
     config, source = RunConfig.model_validate(read_json(run / "config.json")), run / "out"
     if not (source / "workbench.json").exists():
         raise UsageError(f"run {config.run} has no finished model yet")
     out = out.resolve()
     _may_replace(out)
-    base = base_of(source)
+    base = base or base_of(source)
     made = read_json(source / "workbench.json") | {"form": form, "license": license}
     made |= {"base_model": (_hub(base or Path(config.model_path)) or {}).get("id")}
-    with aside(out) as part, checkpoint.aside(part):
+    with aside(out) as part, checkpoint.disk_errors():
         if form == "adapter":
             _copy_adapter(source, part, base, config)
         else:
-            made["reload_difference"] = _merge(source, part, config)
+            made["reload_difference"] = _merge(source, part, config, base)
         _card(part, made, license)
         _describe(part, tokenizer_of(source), made)
     return {"folder": str(out), "form": form}
@@ -85,15 +88,15 @@ def _may_replace(out: Path) -> None:
         raise UsageError(f"{out} is not empty and not an earlier export: choose an empty or new folder")
 
 
-def _merge(source: Path, part: Path, config: RunConfig) -> float:
+def _merge(source: Path, part: Path, config: RunConfig, base: Path | None) -> float:
     """Whole weights, merged in float32; how far the stored ones are from the trained ones.
 
     They keep the precision of the base where it can hold them, else float32.
     """
     kind: Kind = "reward" if config.method == "rm" else "causal"
-    trained = load_plain(source, kind, torch.float32)
-    for dtype in dict.fromkeys((dtype_of(source), torch.float32)):
-        _save_whole(load_plain(source, kind, torch.float32), _fresh(part), dtype, None)
+    trained = load_plain(source, kind, torch.float32, base)
+    for dtype in dict.fromkeys((dtype_of(base or source), torch.float32)):
+        _save_whole(load_plain(source, kind, torch.float32, base), _fresh(part), dtype, None)
         reloaded = load_plain(part, kind, torch.float32)
         difference, most = compare(trained, reloaded, source), CLOSE.get(dtype, 2e-2)
         if difference <= most:
@@ -186,7 +189,8 @@ def main() -> None:
     job = parser.parse_args().job
     config = read_json(job / "config.json")
     try:
-        result = export(Path(config["run"]), Path(config["out"]), config["form"], config.get("license"))
+        base = Path(config["base"]) if config.get("base") else None
+        result = export(Path(config["run"]), Path(config["out"]), config["form"], config.get("license"), base)
     except WorkbenchError as error:
         result = {"error": error.message}
     write_json(job / "result.json", result)

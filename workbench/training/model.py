@@ -42,6 +42,8 @@ def load(folder: Path, kind: Kind, hparams: Common, base: Path | None = None) ->
         model = load_plain(folder, kind, torch.float32 if hparams.tuning == "full" else precision, base).to(device)
     torch.manual_seed(hparams.seed)
     if kind == "reward":
+        if not hasattr(model, "score"):
+            raise ModelError(f"{folder}: no reward model can be made of {type(model).__name__}, it has no score head")
         nn.init.normal_(model.score.weight, std=(model.config.get_text_config().hidden_size + 1) ** -0.5)
     if hparams.tuning != "full":
         model = with_adapters(model, kind, hparams)

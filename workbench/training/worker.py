@@ -6,6 +6,7 @@ Leaves out the steps themselves (`loop`).
 
 import argparse
 import errno
+import gc
 import json
 import shutil
 import traceback
@@ -86,6 +87,7 @@ def _of_checkpoint(config: RunConfig, hparams: Training, loop: Loop) -> Policy:
 def _data(config: RunConfig, hparams: Training, policy: Policy, folder: Path, cache: Path) -> tuple[Prepared, Stops]:
     snapshot = Path(config.snapshot_path)
     rows = read(snapshot, config.method)
+    gc.freeze()  # they stay to the end: a hundred thousand objects that need not be looked at again and again
     if any(row["form"] == "chat" for row in rows) and with_template(policy.tokenizer):
         print("the tokenizer has no chat template: turns are written as `role: text`", flush=True)
     generation = getattr(policy.plain(), "generation_config", None)

@@ -62,6 +62,7 @@ def export_model(
     form = form or ("adapter" if model.base_path else "merged")
     folder = out or house.home / "exports" / f"run-{run}-{form}"
     config = {"run": str(house.runs.folder(run)), "out": str(folder), "form": form, "license": license}
+    config["base"] = model.base_path
     finish(house, "workbench.training.export", config)
     url = push_folder(house, folder, push, kind="model", public=public) if push else None
     return {"folder": str(folder), "form": form, "pushed": url}

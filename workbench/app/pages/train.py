@@ -16,7 +16,8 @@ from workbench.training.methods import METHODS
 
 # One component per knob name serves every method: a form shows those its method has.
 FORM: dict[str, Knob] = {knob.name: knob for method in METHODS.values() for knob in knobs(method.hparams)}
-DEARER = ("epochs", "units_per_step", "max_steps", "max_length", "lora_r", "precision")  # what the cost depends on
+DEARER = ("epochs", "units_per_step", "max_steps", "max_length", "lora_r", "precision", "allow")  # what cost and start
+# depend on
 
 
 def build(house: House, t: gr.I18n) -> None:

@@ -225,6 +225,10 @@ def method_flags(train: Commands, method: Method) -> None:
     it.add_argument("--title", help="a word for yourself")
     it.add_argument("--snapshot", dest="snapshot_hash", help="train on this snapshot (default: a new one)")
     it.add_argument("--detach", action="store_true", help="do not wait for the end")
+    if method.draws:
+        judge = "a reward model that scores the answers; may be repeated, with its weight as NAME=0.5"
+        it.add_argument("--reward", dest="rewards", action="append", default=[], metavar="MODEL", help=judge)
+        it.add_argument("--reference", metavar="MODEL", help="what the policy is held near (default: the start model)")
     groups = {advanced: it.add_argument_group(title) for advanced, title in ((False, "usual"), (True, "advanced"))}
     for knob in knobs(method.hparams):
         flag, name = "--" + knob.name.replace("_", "-"), f"knob_{knob.name}"

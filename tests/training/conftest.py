@@ -9,19 +9,26 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForSequenceClassification,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 from workbench.jobs.folder import write_json
-from workbench.training.hparams import RunConfig
-from workbench.training.methods import preset
+from workbench.training.hparams import JudgeAt, RunConfig
+from workbench.training.methods import METHODS, preset
 
 torch.set_num_threads(1)
+OFFLINE = [name for name, method in METHODS.items() if not method.draws]  # what learns from labelled rows
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 TIMES = {"examples_per_second", "tokens_per_second", "eta_s", "peak_memory_mb"}
+TIMES |= {"rollout_tokens_per_second", "update_tokens_per_second", "time/rollout", "time/score", "time/update"}
 SPECIAL = ["<pad>", "<unk>", "<|im_start|>", "<|im_end|>"]
 TOPICS = [f"topic{i}" for i in range(40)]
 FRIENDLY = ["hey", "sure", "fun", "cheers"]
@@ -46,6 +53,7 @@ SCHEMAS = {
     ],
     "thumbs": [("prompt", MESSAGES), ("completion", MESSAGES), ("label", pa.bool_()), ("p", pa.float64())],
     "demonstrations": [("prompt", MESSAGES), ("completion", MESSAGES)],
+    "prompts": [("prompt", MESSAGES)],
     "rankings": [
         ("prompt", MESSAGES),
         ("candidates", pa.list_(MESSAGES)),
@@ -87,7 +95,7 @@ def answer(rng: random.Random, words: list[str], topic: str) -> str:
 
 def written_rows(n: int = 60, seed: int = 0, form: str = "chat") -> dict[str, list[dict]]:
     """Friendly answers are chosen, formal ones rejected; every eighth group is held out."""
-    rng, pairs, thumbs, shown = random.Random(seed), [], [], []
+    rng, pairs, thumbs, shown, asked = random.Random(seed), [], [], [], {}
     for i in range(n):
         topic = TOPICS[i % len(TOPICS)]
         ask = turns(f"tell me about {topic}{' ' if form == 'text' else ''}")
@@ -100,7 +108,8 @@ def written_rows(n: int = 60, seed: int = 0, form: str = "chat") -> dict[str, li
         thumbs.append(base | {"id": f"g{i}", "completion": said(good), "label": True, "p": 1.0})
         thumbs.append(base | {"id": f"b{i}", "completion": said(bad), "label": False, "p": 0.0})
         shown.append(base | {"completion": said(good)})
-    return {"pairs": pairs, "thumbs": thumbs, "demonstrations": shown}
+        asked.setdefault(topic, base)
+    return {"pairs": pairs, "thumbs": thumbs, "demonstrations": shown, "prompts": list(asked.values())}
 
 
 def word_tokenizer(template: str | None = CHATML) -> PreTrainedTokenizerFast:
@@ -153,8 +162,20 @@ def snapshot(tmp_path_factory) -> Path:
     return write_snapshot(tmp_path_factory.mktemp("snapshot"), written_rows())
 
 
+@pytest.fixture(scope="session")
+def scorer(tmp_path_factory, tiny) -> Path:
+    """The folder of a reward model with the words of `tiny`; it has learnt nothing."""
+    folder = tmp_path_factory.mktemp("scorer")
+    torch.manual_seed(5)
+    model = AutoModelForSequenceClassification.from_pretrained(tiny, num_labels=1)
+    torch.nn.init.normal_(model.score.weight)
+    model.save_pretrained(folder)
+    word_tokenizer().save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
-def make_run(tmp_path, tiny, snapshot):
+def make_run(tmp_path, tiny, snapshot, scorer):
     """Make a run folder: make_run("dpo", epochs=2) returns its path."""
 
     def make(method: str, *, name: str = "000001", model: Path = tiny, rows: Path = snapshot, **hparams) -> Path:
@@ -171,6 +192,7 @@ def make_run(tmp_path, tiny, snapshot):
             model_path=str(model),
             snapshot="0" * 64,
             snapshot_path=str(rows),
+            judges=[JudgeAt(name="judge", path=str(scorer))] if METHODS[method].draws else [],
         )
         write_json(folder / "config.json", config.model_dump(mode="json"))
         return folder

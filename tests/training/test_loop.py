@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.training.conftest import OFFLINE
 from workbench.errors import EngineError
 from workbench.jobs.folder import Reporter, read_json, write_json
 from workbench.training import checkpoint
@@ -82,7 +83,7 @@ def test_weight_decay_leaves_norms_and_biases_alone():
     assert [(g["weight_decay"], g["params"][0].ndim) for g in groups] == [(0.1, 2), (0.0, 1)]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", OFFLINE)
 def test_every_method_learns(method, looped, lines_of):
     loop = looped(method, epochs=4, **({"units_per_step": 16} if method == "kto" else {}))
     assert loop.run() is None

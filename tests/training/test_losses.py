@@ -55,7 +55,7 @@ def moved(chosen, rejected, tokens=(4, 2)):
 
 
 def test_every_entry_names_losses_that_exist():
-    for entry in METHODS.values():
+    for entry in (m for m in METHODS.values() if m.loss):
         for name in (entry.loss, *entry.variants.values()):
             assert callable(getattr(losses, name))
 

@@ -13,7 +13,8 @@ def test_entries_are_complete(name):
     entry = METHODS[name]
     assert entry.name == name
     assert entry.url.startswith("https://arxiv.org/abs/")
-    assert all((entry.title, entry.paper, entry.summary, entry.loss))
+    assert all((entry.title, entry.paper, entry.summary))
+    assert bool(entry.loss) == (not entry.draws)
     assert set(entry.presets) == {"full", "lora", "tiny"}
     assert all(k.help for k in knobs(entry.hparams))
     choices = {k.name: k.choices for k in knobs(entry.hparams)}
@@ -27,7 +28,7 @@ def test_presets_pass_their_own_checks(name, tuning, parameters):
     values = preset(name, tuning=tuning, parameters=parameters, units=60)
     made = make(METHODS[name].hparams, values)
     assert made.tuning == (tuning or made.tuning)
-    assert made.units_per_step == (16 if name == "kto" else 8)
+    assert getattr(made, METHODS[name].batch) == {"kto": 16, "ppo": 32}.get(name, 8)
 
 
 def test_steps_grow_with_the_data_up_to_the_preset():

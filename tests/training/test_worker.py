@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
+from tests.training.conftest import OFFLINE
 from workbench.errors import UsageError
 from workbench.jobs import models
 from workbench.jobs.folder import read_json, sha256
@@ -25,6 +26,8 @@ from workbench.training.loop import Diverged
 from workbench.training.methods import METHODS
 from workbench.training.model import load_plain
 from workbench.training.worker import attempt, ended
+
+LONG = {"epochs": 12, "learning_rate": 1e-3}
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +100,6 @@ def test_a_run_may_start_from_an_adapter(make_run):
 
 
 def killed_and_resumed(make_run, lines_of, method, **hparams):
-    hparams = {"epochs": 12, "learning_rate": 1e-3} | hparams
     whole = make_run(method, name="000001", **hparams)
     attempt(whole, resume=False)
     broken = make_run(method, name="000002", **hparams)
@@ -117,14 +119,57 @@ def killed_and_resumed(make_run, lines_of, method, **hparams):
 
 @pytest.mark.rule("F05")
 def test_dpo_killed_and_resumed_is_bit_identical(make_run, lines_of):
-    killed_and_resumed(make_run, lines_of, "dpo", nll_coef=0.0)
+    killed_and_resumed(make_run, lines_of, "dpo", nll_coef=0.0, **LONG)
+
+
+PPO = {"rollouts": 6, "rollout_batch": 16, "max_new_tokens": 12, "missing_eos": "none", "guards": False}
+
+
+def test_ppo_trains_a_policy_that_others_can_load(make_run, lines_of, tiny):
+    folder = make_run("ppo", **PPO | {"rollouts": 3, "learning_rate": 1e-3})
+    attempt(folder, resume=False)
+    status = read_json(folder / "status.json")
+    assert (status["state"], status["step"], status["left_out"]) == ("done", 3, 0), status["message"]
+    lines = lines_of(folder / "metrics.jsonl")
+    assert [line["step"] for line in lines] == [0, 1, 2, 3]
+    assert {"objective/kl", "policy/entropy_avg", "val/ratio", "time/rollout"} <= lines[1].keys()
+    assert lines[1]["objective/kl"] == pytest.approx(0.0, abs=1e-3)
+    assert lines[0].keys() >= {"eval_objective/scores", "eval_objective/scores_raw/judge", "eval_objective/length"}
+    samples = lines_of(folder / "samples.jsonl")
+    assert {line["step"] for line in samples} == {0, 1, 2, 3}
+    assert all(isinstance(line["score"], float) for line in samples)
+    model, start = (load_plain(path, "causal", torch.float32) for path in (folder / "out", tiny))
+    assert not torch.equal(model.lm_head.weight, start.lm_head.weight)
+
+
+def test_adapters_of_the_policy_alone_leave_a_ppo_run(make_run):
+    folder = make_run("ppo", tuning="lora", **PPO | {"rollouts": 1})
+    attempt(folder, resume=False)
+    assert read_json(folder / "status.json")["state"] == "done", read_json(folder / "status.json")["message"]
+    assert {path.name for path in (folder / "out").iterdir() if path.is_dir()} == set()
+    assert "value" not in "".join(load_file(folder / "out" / "adapter_model.safetensors"))
+
+
+def test_a_guard_ends_a_run_with_the_model_from_before(make_run, lines_of):
+    """A start model that has not learnt to end its answers."""
+    folder = make_run("ppo", **PPO | {"max_new_tokens": 2, "guards": True})
+    attempt(folder, resume=False)
+    status = read_json(folder / "status.json")
+    assert status["state"] == "done"
+    assert status["message"].startswith("ended after rollout 3: only ")
+    assert status["message"].endswith("the model is the one of rollout 2")
+    assert lines_of(folder / "metrics.jsonl")[-1]["step"] == 3
+
+
+def test_ppo_killed_and_resumed_is_bit_identical(make_run, lines_of):
+    killed_and_resumed(make_run, lines_of, "ppo", **PPO)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tuning", ["full", "lora"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", OFFLINE)
 def test_every_method_killed_and_resumed_is_bit_identical(make_run, lines_of, method, tuning):
-    killed_and_resumed(make_run, lines_of, method, tuning=tuning)
+    killed_and_resumed(make_run, lines_of, method, tuning=tuning, **LONG)
 
 
 def test_resuming_without_a_checkpoint_starts_over(make_run, lines_of):

@@ -13,6 +13,7 @@ from workbench.jobs.folder import END_STATES
 
 START_SECONDS = 5
 LOG_SECONDS = 10
+STARTING = ("title", "snapshot_hash", "rewards", "reference")
 SAMPLING = ("temperature", "top_p", "max_new_tokens", "seed")
 ACCEPT = "--accept-rejects"
 WAYS = {"--dialect": "--dialect, or say with --map which column is what"}
@@ -112,7 +113,7 @@ def models_add(acts: Acts, args: Args) -> Outcome:
 def train(acts: Acts, args: Args) -> Outcome:
     knobs = {name.removeprefix("knob_"): value for name, value in vars(args).items() if name.startswith("knob_")}
     asked = {"method": args.method, "model": args.model, "hparams": knobs}
-    made = acts.do("train", project=project_of(acts, args), **asked, **given(args, "title", "snapshot_hash"))
+    made = acts.do("train", project=project_of(acts, args), **asked, **given(args, *STARTING))
     return attend(acts, made["run"], detach=args.detach)
 
 

@@ -7,7 +7,7 @@ With adapters they share one base in memory where they can; else each is a model
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from workbench.errors import EngineError, ModelError
-from workbench.training.data import Line
+from workbench.training.checkpoint import trained
+from workbench.training.data import Dropped, Line, encode, fit, stops, with_template
+from workbench.training.hparams import JudgeAt, Place
 from workbench.training.knobs import PPO
-from workbench.training.model import base_of, load, load_plain, tokenizer_of
-from workbench.training.policy import Policy
+from workbench.training.model import base_of, length_limit, load, load_plain, tokenizer_of
+from workbench.training.policy import Kind, Policy
+from workbench.training.rollout import Episode
 from workbench.training.selftest import choose_layout
 
 HEAD = "base_model.model.score.weight"  # where the adapter of a reward model keeps its head
@@ -37,6 +40,11 @@ class Beside(Policy):
     @property
     def score(self) -> nn.Module:
         return self.head
+
+    def own(self) -> list[nn.Parameter]:
+        """What is not the base, nor anybody else's."""
+        adapter = [p for name, p in self.model.named_parameters() if f".{self.name}." in name]
+        return [*adapter, *self.head.parameters()]
 
     @contextmanager
     def speaking(self) -> Iterator[None]:
@@ -65,11 +73,35 @@ def same_learners(model: nn.Module) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Judge:
-    """A reward model, and how much its word weighs."""
+    """A reward model, and how much its word weighs. With `as_text` it reads text, in tokens and template of its own."""
 
     name: str
     weight: float
     model: Policy
+    as_text: bool = False
+
+    def lines(self, episodes: Sequence[Episode], policy: Policy) -> list[Line]:
+        """The answers as this model reads them."""
+        if not self.as_text:
+            return [e.line for e in episodes]
+        texts = policy.tokenizer.batch_decode([e.said for e in episodes], skip_special_tokens=True)
+        rows = [
+            replace(e.asked.row, answers=([{"role": "assistant", "content": text}],))
+            for e, text in zip(episodes, texts, strict=True)
+        ]
+        tokenizer = self.model.tokenizer
+        stop, limit = stops(tokenizer), length_limit(self.model)
+        try:
+            read = [
+                fit(made, row, limit, "keep_start", tokenizer, stop)
+                for row, made in zip(rows, encode(tokenizer, rows, stop, empty="keep"), strict=True)
+            ]
+        except Dropped as reason:
+            raise EngineError(f"reward model {self.name} cannot read an answer: {' '.join(reason.args)}") from None
+        return [
+            Line.of(r.prompt, r.answers[0] if e.ended or len(r.answers[0]) == 1 else r.answers[0][:-1])  # cut: no stop
+            for e, r in zip(episodes, read, strict=True)
+        ]
 
 
 class Actors(nn.Module):
@@ -79,18 +111,24 @@ class Actors(nn.Module):
         super().__init__()
         self.policy, self.value, self.judges, self.reference = policy, value, judges, reference
 
+    def learners(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+        """What learns of the policy, and of the value model, which may share a base."""
+        value = self.value.own() if isinstance(self.value, Beside) else list(trained(self.value).values())
+        known = {id(p) for p in value}
+        return [p for p in trained(self.policy).values() if id(p) not in known], value
+
     def reference_logps(self, lines: Sequence[Line], temperature: float) -> Tensor:
         if self.reference:
             return self.reference.tokens(lines, temperature)[0]
         with same_learners(self.policy.model), self.policy.untouched():
             return self.policy.tokens(lines, temperature)[0]
 
-    def scores(self, lines: Sequence[Line]) -> Tensor:
+    def scores(self, episodes: Sequence[Episode]) -> Tensor:
         """Raw scores (n, judges)."""
         found = []
         for judge in self.judges:
             with speaking(judge.model):
-                told = judge.model(lines)
+                told = judge.model(judge.lines(episodes, self.policy))
             if not torch.isfinite(told).all():
                 raise EngineError(f"reward model {judge.name} gives a score that is not a number: train it anew")
             found.append(told)
@@ -106,43 +144,62 @@ def speaking(model: Policy) -> Any:
     return model.speaking() if isinstance(model, Beside) else nullcontext()
 
 
-def load_actors(start: Path, judges: Sequence[tuple[str, float, Path]], hparams: PPO) -> Actors:
-    """The policy from the start model, reward models from (name, weight, folder), the value model from the first."""
-    policy = load(start, "causal", hparams)
-    made = [Judge(name, weight, _judge(policy, start, name, folder)) for name, weight, folder in judges]
-    for parameter in (p for judge in made for p in judge.model.parameters() if not isinstance(judge.model, Beside)):
-        parameter.requires_grad_(False)
-    value = _value(policy, start, made[0], judges[0][2], hparams)
-    reference = None if policy.adapted else _frozen(deepcopy(policy))
-    return Actors(policy, value, made, reference)
+def load_actors(start: Place, judges: Sequence[JudgeAt], hparams: PPO, reference: Place | None = None) -> Actors:
+    """The policy from the start model; the value model from the first reward model that counts, where they are alike.
+
+    The reference is the start model unless another is named.
+    """
+    policy = load(Path(start.path), "causal", hparams, _base(start))
+    made = [_judge(policy, start, judge, hparams) for judge in judges]
+    for judge in made:
+        if not isinstance(judge.model, Beside):
+            judge.model.requires_grad_(False)
+    first = next(i for i, judge in enumerate(judges) if judge.weight)
+    value = _value(policy, start, made[first], judges[first], hparams)
+    return Actors(policy, value, made, _reference(policy, reference))
 
 
-def _judge(policy: Policy, start: Path, name: str, folder: Path) -> Policy:
-    if tokenizer_of(folder).get_vocab() != policy.tokenizer.get_vocab():
-        raise ModelError(f"reward model {name} has another tokenizer than {start.name}: train one on this model")
-    if policy.adapted and base_of(folder) == start:
+def _reference(policy: Policy, other: Place | None) -> Policy | None:
+    if other:
+        model = load_plain(Path(other.path), "causal", policy.precision, _base(other))
+        return _apart(policy, model, "causal").requires_grad_(False)
+    return None if policy.adapted else deepcopy(policy).requires_grad_(False)
+
+
+def _judge(policy: Policy, start: Place, judge: JudgeAt, hparams: PPO) -> Judge:
+    folder, base = Path(judge.path), _base(judge)
+    tokenizer, as_text = tokenizer_of(folder, base), hparams.scored_as == "text"
+    if as_text:
+        with_template(tokenizer)
+    elif tokenizer.get_vocab() != policy.tokenizer.get_vocab():
+        raise ModelError(
+            f"reward model {judge.name} has another tokenizer than {start.name}: train one on this model, "
+            "or set scored_as = text"
+        )
+    if not as_text and policy.adapted and (base or base_of(folder)) == Path(start.path):
         weights = load_file(folder / "adapter_model.safetensors")
-        return _beside(policy, name, LoraConfig.from_pretrained(folder), weights)
-    return _apart(policy, load_plain(folder, "reward", policy.precision))
+        model = _beside(policy, _adapter_name(judge.name), LoraConfig.from_pretrained(folder), weights)
+    else:
+        model = _apart(policy, load_plain(folder, "reward", policy.precision, base), "reward", tokenizer)
+    return Judge(judge.name, judge.weight, model, as_text)
 
 
-def _value(policy: Policy, start: Path, judge: Judge, folder: Path, hparams: PPO) -> Policy:
-    """Expects nothing yet: its head is zero. Its states are those of the first reward model, or of the policy."""
-    like_judge = hparams.value_init == "rm"
+def _value(policy: Policy, start: Place, judge: Judge, at: JudgeAt, hparams: PPO) -> Policy:
+    """Expects nothing yet: its head is zero. Its states are those of the reward model, or of the policy."""
+    like_judge = hparams.value_init == "rm" and not judge.as_text
     if policy.adapted:
         if like_judge and isinstance(judge.model, Beside):
-            value = _beside(
-                policy, "value", LoraConfig.from_pretrained(folder), load_file(folder / "adapter_model.safetensors")
-            )
+            folder = Path(at.path)
+            weights = load_file(folder / "adapter_model.safetensors")
+            value = _beside(policy, "value", LoraConfig.from_pretrained(folder), weights)
         else:
             value = _beside(policy, "value", policy.model.peft_config["default"], {})
-        for name, parameter in policy.model.named_parameters():
-            if ".value." in name:
-                parameter.requires_grad_(True)
+        for parameter in value.own():
+            parameter.requires_grad_(True)
     else:
-        value = _apart(
-            policy, load_plain(folder if like_judge else start, "reward", torch.float32).requires_grad_(True)
-        )
+        place = at if like_judge else start
+        model = load_plain(Path(place.path), "reward", torch.float32, _base(place)).requires_grad_(True)
+        value = _apart(policy, model, "reward")
     nn.init.zeros_(value.score.weight)
     return value
 
@@ -160,15 +217,19 @@ def _beside(policy: Policy, name: str, config: LoraConfig, weights: dict[str, Te
     head = nn.Linear(width, 1, bias=False, device=policy.device)
     if HEAD in weights:
         head.weight.data.copy_(weights[HEAD])
+    head.requires_grad_(False)
     return Beside(policy, name, head)
 
 
-def _apart(policy: Policy, model: Any) -> Policy:
-    made = Policy(model.to(policy.device), policy.tokenizer, "reward", policy.precision)
+def _apart(policy: Policy, model: Any, kind: Kind, tokenizer: Any = None) -> Policy:
+    made = Policy(model.to(policy.device), tokenizer or policy.tokenizer, kind, policy.precision)
     made.why_padded = choose_layout(made)
     return made
 
 
-def _frozen(policy: Policy) -> Policy:
-    policy.requires_grad_(False)
-    return policy
+def _base(place: Place) -> Path | None:
+    return Path(place.base_path) if place.base_path else None
+
+
+def _adapter_name(name: str) -> str:
+    return "judge-" + name.replace(".", "_")  # module names have no dots

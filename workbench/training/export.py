@@ -40,7 +40,7 @@ def save_trained(policy: Policy, config: RunConfig, stop: Stops, out: Path, metr
     start, base = Path(config.model_path), config.base_path
     with aside(out) as part, checkpoint.disk_errors():
         if policy.adapted and not base and base_of(start) is None:
-            policy.model.save_pretrained(part)
+            policy.model.save_pretrained(part, selected_adapters=["default"])
             (part / "README.md").unlink()
         else:
             _save_whole(_merged(policy), part, dtype_of(Path(base or start)), stop)

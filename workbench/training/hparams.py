@@ -100,10 +100,27 @@ def code_version() -> str:
     return hashlib.sha256(b"\0".join(p.read_bytes() for p in sources)).hexdigest()[:12]
 
 
+class Place(BaseModel):
+    """A model by name and folder. `base_path`: where the base of an adapter lies, which may name an older place."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    path: str
+    base_path: str | None = None
+
+
+class JudgeAt(Place):
+    """A reward model, and how much its word weighs; one that weighs nothing only watches."""
+
+    weight: float = Field(1.0, ge=0.0, allow_inf_nan=False)
+
+
 class RunConfig(BaseModel):
     """config.json of a run folder: everything needed to repeat the run.
 
     base_path   where the base of the start model lies, when that is an adapter: its own config may name an older place
+    judges      the reward models of a method that draws its answers, and the reference where it is not the start model
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -117,5 +134,7 @@ class RunConfig(BaseModel):
     base_path: str | None = None
     snapshot: str
     snapshot_path: str
+    judges: list[JudgeAt] = []
+    reference: Place | None = None
     seed: int = 0
     code: str = Field(default_factory=code_version)

@@ -161,6 +161,10 @@ class SimPO(Preference):
 class PPO(Common):
     """Learning from drawn answers that reward models score. One step is one rollout."""
 
+    def steps(self, prompts: int) -> int:
+        """Rollouts in all, for so many prompts to ask."""
+        return self.rollouts or max(1, min(20 * prompts, 20_000) // self.rollout_batch)
+
     rollouts: int = hp(0, "Rollouts in all; 0 asks every prompt twenty times, at most 20,000 answers", low=0)
     rollout_batch: int = hp(128, "Answers drawn before each update", low=2, high=65536)
     samples_per_prompt: int = hp(1, "Answers drawn to one prompt", low=1, high=64, advanced=True)
@@ -201,3 +205,10 @@ class PPO(Common):
     )
     whiten_advantages: bool = hp(True, "Advantages with mean 0 and deviation 1 over a rollout", advanced=True)
     whiten_rewards: bool = hp(False, "Rewards with deviation 1 over a rollout", advanced=True)
+    scored_as: str = hp(
+        "tokens",
+        "Reward models read the tokens that were drawn, or the text in tokens and template of their own",
+        choices=("tokens", "text"),
+        advanced=True,
+    )
+    guards: bool = hp(True, "Stop when the reward is being gamed, answers do not end, or scores say nothing")

@@ -4,16 +4,20 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from workbench.training.knobs import CPO, DPO, KTO, ORPO, RM, SFT, SimPO
+from workbench.training.knobs import CPO, DPO, KTO, ORPO, PPO, RM, SFT, SimPO
 
 TINY = 20_000_000  # parameters below which the presets of the bundled model hold
 SMALL = 1_000_000_000  # parameters up to which full fine-tuning is proposed where LoRA is unpublished
+ENDS = {"missing_eos_penalty": 2.0, "kl_limit": 20.0}  # for short answers of a model that can soon say anything
 Data = Literal["demonstrations", "pairs", "thumbs", "rankings", "prompts"]
 
 
 @dataclass(frozen=True)
 class Method:
-    """One way to train. `loss` names a function of `losses.py`, `variants` one for each value of the `loss` knob."""
+    """One way to train. `loss` names a function of `losses.py`, `variants` one for each value of the `loss` knob.
+
+    Without a loss there (PPO) a method has its own loop, draws its answers itself and is given reward models.
+    """
 
     name: str
     title: str
@@ -27,9 +31,23 @@ class Method:
     presets: dict[str, dict[str, Any]]
     variants: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def draws(self) -> bool:
+        """Whether it learns from answers that it draws itself, and that reward models score."""
+        return self.data == "prompts"
+
+    @property
+    def batch(self) -> str:
+        """The knob that says how much one step takes."""
+        return "rollout_batch" if self.draws else "units_per_step"
+
 
 def row(lr: float, epochs: int, warmup: float, units: int, **rest: Any) -> dict[str, Any]:
     return {"learning_rate": lr, "epochs": epochs, "warmup": warmup, "units_per_step": units, **rest}
+
+
+def drawing(lr: float, **rest: Any) -> dict[str, Any]:
+    return {"learning_rate": lr, "warmup": 0.0, "schedule": "linear", "rollout_batch": 128, **rest}
 
 
 def tiny(lr: float, epochs: int, units: int = 8, **rest: Any) -> dict[str, Any]:
@@ -131,6 +149,25 @@ METHODS: dict[str, Method] = {
             summary="Compares by likelihood per token, with a margin. Less drawn to length; keep the rate low.",
             presets={"full": row(5e-7, 1, 0.1, 128), "lora": row(5e-6, 1, 0.1, 128), "tiny": tiny(6e-4, 6)},
         ),
+        Method(
+            name="ppo",
+            title="PPO",
+            paper="Schulman et al. 2017, Proximal Policy Optimization; Ouyang et al. 2022",
+            url="https://arxiv.org/abs/1707.06347",
+            data="prompts",
+            hparams=PPO,
+            loss=None,
+            reference=True,
+            summary="Draws answers, has reward models score them, and makes the good ones likelier. The last of three "
+            "stages: SFT, reward model, PPO.",
+            presets={
+                "full": drawing(3e-6),
+                "lora": drawing(1e-5),
+                "tiny": drawing(
+                    3e-4, rollout_batch=64, rollouts=10, ppo_epochs=2, num_mini_batches=2, temperature=1.0, **ENDS
+                ),
+            },
+        ),
     )
 }
 
@@ -158,8 +195,9 @@ def preset(method: str, *, tuning: str | None, parameters: int, units: int) -> d
     tuning = tuning or ("full" if small or (method == "simpo" and parameters < SMALL) else "lora")
     values = dict(entry.presets["tiny" if small else "full" if tuning == "full" else "lora"])
     if small and tuning != "full":
-        imitates = method not in ("kto", "simpo")  # what holds an answer to its topic at a high rate
+        imitates = method not in ("kto", "simpo", "ppo")  # what holds an answer to its topic at a high rate
         values |= {"learning_rate": 5e-3 if imitates else 2e-3, "lora_alpha": 16}
+    steps = 1 if entry.draws else 25  # that one pass should at least have
     least = 16 if method == "kto" else 8
-    fitting = max(least, 2 ** int(math.log2(max(units, 25) / 25)))
-    return values | {"tuning": tuning, "units_per_step": min(values["units_per_step"], fitting)}
+    fitting = max(least, 2 ** int(math.log2(max(units, steps) / steps)))
+    return values | {"tuning": tuning, entry.batch: min(values[entry.batch], fitting)}

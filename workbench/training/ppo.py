@@ -4,9 +4,9 @@ One step is one rollout. Leaves out the arithmetic (`rl`), the drawing (`rollout
 Source: Huang et al. 2024, The N+ Implementation Details of RLHF with PPO, arXiv:2403.17031.
 """
 
+import json
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,14 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from workbench.generation.request import Sampling
-from workbench.jobs.folder import Reporter, sync
+from workbench.jobs.folder import Reporter, read_lines, sync
 from workbench.training import checkpoint
 from workbench.training.actors import Actors, speaking
+from workbench.training.budget import RowPlan, plan_rows, room_of, shape_of
+from workbench.training.cache import replacing
 from workbench.training.data import Stops
+from workbench.training.experience import Norm, Rollout, figures, held_out
+from workbench.training.guards import tripped
 from workbench.training.knobs import PPO
 from workbench.training.loop import EVALUATIONS, Diverged, crosses, peak_memory, shown
 from workbench.training.rl import (
@@ -32,51 +36,16 @@ from workbench.training.rl import (
     whitened,
 )
 from workbench.training.rollout import Asked, Episode, roll_out
+from workbench.training.room import free_memory
 from workbench.training.schedule import adamw, rate
 
+STATE = 12  # bytes for each weight that learns: its gradient and two moments
 MEASURED = 256  # answers of the reference that say where scores lie
 HELD_OUT = 64  # prompts answered at each evaluation
+LEARNT = ("loss/policy_avg", "loss/value_avg", "policy/approxkl_avg", "policy/clipfrac_avg", "val/clipfrac_avg")
+LEARNT += ("policy/entropy_avg", "val/ratio")
+TO_READ = 8  # of these answers
 FAR = (0.1, 10.0)  # mean ratio of a mini-batch beyond which a rollout is left
-
-
-@dataclass
-class Norm:
-    """Where the scores of each judge lie: z = (r - shift) / scale. Measured before the first update, then fixed."""
-
-    shift: list[float] = field(default_factory=list)
-    scale: list[float] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, raw: Tensor, how: str) -> "Norm":
-        """raw (n, judges). How: `ref` mean 0 and deviation 1, `center` mean 0, `none`."""
-        ones = torch.ones_like(raw[0])
-        shift = raw.mean(0) if how != "none" else 0 * ones
-        scale = raw.std(0).clamp_min(1e-6) if how == "ref" else ones
-        return cls(shift.tolist(), scale.tolist())
-
-    def __call__(self, raw: Tensor, weights: Sequence[float]) -> Tensor:
-        """One normalised score (n,): the mean over judges by weight."""
-        shift, scale, weight = (raw.new_tensor(x) for x in (self.shift, self.scale, weights))
-        return ((raw - shift) / scale * weight).sum(1) / weight.sum()
-
-
-@dataclass(frozen=True)
-class Rollout:
-    """Episodes with everything that stays as it is while they are learnt from; (B, T) unless said."""
-
-    episodes: list[Episode]
-    mask: Tensor
-    old: Tensor
-    ref: Tensor
-    values: Tensor
-    advantages: Tensor
-    returns: Tensor
-    raw: Tensor  # (B, judges)
-    scores: Tensor  # (B,)
-
-    def __getitem__(self, chosen: Sequence[int]) -> "Rollout":
-        tensors = {name: getattr(self, name)[chosen] for name in self.__dataclass_fields__ if name != "episodes"}
-        return Rollout([self.episodes[i] for i in chosen], **tensors)
 
 
 class Trainer:
@@ -94,15 +63,41 @@ class Trainer:
         self.actors, self.train, self.test, self.stop = actors, train, test[:HELD_OUT], stop
         self.hparams, self.reporter, self.folder = hparams, reporter, reporter.folder
         self.optimizer = adamw(list(checkpoint.trained(actors).values()), hparams)
-        self.parts = [list(checkpoint.trained(model).values()) for model in (actors.policy, actors.value)]
+        self.weights = [judge.weight for judge in actors.judges]
+        self.parts = actors.learners()
         self.step, self.kl_coef, self.norm = 0, hparams.kl_coef, Norm()
         self.last: dict[str, Any] = {}
+        self.tripped: str | None = None  # why it ended by itself
         self.began, self.started = 0, time.monotonic()
+        self.rows = self.planned()
+        self.use(self.rows)
+
+    def planned(self) -> RowPlan:
+        """How long rows may be next to all models, the gradients and the moments that are still to come."""
+        policy, hp = self.actors.policy, self.hparams
+        on_gpu, longest = policy.device.type == "cuda", max(len(one.ids) for one in self.train) + hp.max_new_tokens
+        learnt = sum(p.numel() for part in self.parts for p in part)
+        return plan_rows(
+            shape_of(policy.plain().config.to_dict(), policy.plain().num_parameters()),
+            room=room_of(free_memory(policy.device), on_gpu=on_gpu) - STATE * learnt,
+            tuning=hp.tuning,
+            element=torch.finfo(policy.precision).bits // 8,
+            longest=longest,
+            step_tokens=hp.rollout_batch * longest,
+            on_gpu=on_gpu,
+        )
+
+    def use(self, rows: RowPlan) -> None:
+        self.rows = rows
+        for model in self.actors.everyone():
+            model.budget = rows.tokens
+        if rows.checkpointed:
+            self.actors.policy.recompute(rows.checkpointed)
+            self.actors.value.recompute(rows.checkpointed)
 
     @property
     def steps(self) -> int:
-        answers = min(20 * len(self.train), 20_000)
-        return self.hparams.rollouts or max(1, answers // self.hparams.rollout_batch)
+        return self.hparams.steps(len(self.train))
 
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint, with the metrics cut to where it was written."""
@@ -114,7 +109,7 @@ class Trainer:
             lines.truncate(state["metrics_bytes"])
 
     def run(self) -> str | None:
-        """Train to the end: None, or why it ended earlier."""
+        """Train to the end, or until a guard trips: None. Else the wish that stopped it."""
         if self.step == 0:
             self.norm = self.measured()
             self.log(self.evaluate())
@@ -126,12 +121,26 @@ class Trainer:
             told = self.advance()
             evaluate = crosses(self.step, self.steps, EVALUATIONS)
             self.log(told | (self.evaluate() if evaluate else {}))
+            if reason := self.guarded(told["objective/kl"]):
+                self.return_to_before(reason)
+                return None
             if evaluate:
                 self.save()
-            if self.hparams.kl_limit and told["objective/kl"] > self.hparams.kl_limit:
-                self.save()
-                return f"objective/kl {told['objective/kl']:.3g} passed kl_limit = {self.hparams.kl_limit:g}"
         return None
+
+    def guarded(self, kl: float) -> str | None:
+        """Why the run should end here, or None."""
+        if self.hparams.kl_limit and kl > self.hparams.kl_limit:
+            return f"the KL per answer, {kl:.3g}, passed kl_limit = {self.hparams.kl_limit:g}"
+        return tripped(read_lines(self.folder / "metrics.jsonl")[0]) if self.hparams.guards else None
+
+    def return_to_before(self, reason: str) -> None:
+        """Let the model be the one of the last checkpoint, from before the guard tripped, and say so."""
+        path = checkpoint.newest(self.folder / "checkpoints")
+        kept = checkpoint.step_of(path) if path else self.step
+        if path:
+            checkpoint.put(path, self.actors)
+        self.tripped = f"ended after rollout {self.step}: {reason}; the model is the one of rollout {kept}"
 
     def measured(self) -> Norm:
         """From answers of the start model, which is the reference."""
@@ -155,12 +164,12 @@ class Trainer:
         learnt = self.update(rollout)
         clock.append(time.monotonic())
         self.step += 1
-        figures = self.figures(rollout) | learnt | self.pace(rollout, np.diff(clock))
+        told = {"episode": self.step * len(episodes)} | figures(rollout, self.actors.judges, self.kl_coef)
         if self.hparams.adaptive_kl:
             target, horizon = self.hparams.kl_target, self.hparams.kl_horizon
             facts = {"kl_target": target, "kl_horizon": horizon, "episodes": len(episodes)}
-            self.kl_coef = adapted_kl_coef(self.kl_coef, figures["objective/kl"], **facts)
-        return figures
+            self.kl_coef = adapted_kl_coef(self.kl_coef, told["objective/kl"], **facts)
+        return told | learnt | self.pace(rollout, np.diff(clock))
 
     def prompts(self, step: int) -> list[Asked]:
         """The prompts of a rollout: slices of a permutation of each epoch, so that each is asked equally often."""
@@ -173,9 +182,9 @@ class Trainer:
 
     @torch.no_grad()
     def raw_scores(self, episodes: Sequence[Episode]) -> Tensor:
-        return self.passed(episodes, lambda part: self.actors.scores([e.line for e in part]))
+        return self.passed(episodes, self.actors.scores)
 
-    def passed(self, episodes: Sequence[Episode], compute: Any) -> Tensor:
+    def passed(self, episodes: Sequence[Episode], compute: Callable[[list[Episode]], Tensor]) -> Tensor:
         """`compute` over rows of episodes, its results in the order of the episodes, padded to the right."""
         found: dict[int, Tensor] = {}
         for part in self.actors.policy.deal([(e.line,) for e in episodes]):
@@ -194,7 +203,7 @@ class Trainer:
             values = self.passed(episodes, lambda part: actors.value.values([e.line for e in part]))
         raw = self.raw_scores(episodes)
         ended = torch.tensor([e.ended for e in episodes], device=mask.device)
-        z = self.norm(raw, [judge.weight for judge in actors.judges])
+        z = self.norm(raw, self.weights)
         facts = {"missing_eos": hp.missing_eos, "missing_eos_penalty": hp.missing_eos_penalty}
         scores = final_scores(z, ended, score_clip=hp.score_clip, **facts)
         rewards = kl_rewards(old, ref, scores, mask, kl_coef=self.kl_coef)
@@ -222,9 +231,7 @@ class Trainer:
 
     def learn(self, batch: Rollout) -> dict[str, float]:
         """One optimiser step; every mean is over the real tokens of the mini-batch, however it is cut into rows."""
-        count, sums = batch.mask.sum(), torch.zeros(6, device=batch.mask.device)
-        for part in self.actors.policy.deal([(e.line,) for e in batch.episodes]):
-            sums += self.gradients(batch[part], count)
+        count, sums = batch.mask.sum(), self.gradients_that_fit(batch)
         norms = [torch.nn.utils.clip_grad_norm_(part, self.hparams.max_grad_norm) for part in self.parts]
         means = (sums / count).tolist()
         if not np.isfinite([*means, *(norm.item() for norm in norms)]).all():
@@ -234,9 +241,22 @@ class Trainer:
             group["lr"] = lr
         self.optimizer.step()
         self.optimizer.zero_grad()
-        names = ("loss/policy_avg", "loss/value_avg", "policy/approxkl_avg", "policy/clipfrac_avg")
-        names += ("val/clipfrac_avg", "val/ratio")
-        return dict(zip(names, means, strict=True)) | {"grad_norm": norms[0].item(), "learning_rate": lr}
+        return dict(zip(LEARNT, means, strict=True)) | {"grad_norm": norms[0].item(), "learning_rate": lr}
+
+    def gradients_that_fit(self, batch: Rollout) -> Tensor:
+        """Backward over a mini-batch; too little memory makes rows shorter and starts again, with the same result."""
+        count, policy = batch.mask.sum(), self.actors.policy
+        while True:
+            try:
+                rows = policy.deal([(e.line,) for e in batch.episodes])
+                return sum(self.gradients(batch[part], count) for part in rows)
+            except torch.OutOfMemoryError:
+                if len(rows) == len(batch.episodes):
+                    raise
+            self.optimizer.zero_grad()
+            torch.cuda.empty_cache()
+            self.use(RowPlan(self.rows.tokens // 2, self.rows.checkpointed))
+            print(f"rollout {self.step + 1}: out of memory, rows hold {self.rows.tokens} tokens now", flush=True)
 
     def gradients(self, part: Rollout, count: Tensor) -> Tensor:
         """Backward over one row; sums over its tokens of what `learn` reports."""
@@ -245,7 +265,7 @@ class Trainer:
         mask, old, gain, returns, before = (
             x[:, :width] for x in (mask, part.old, part.advantages, part.returns, part.values)
         )
-        new = self.actors.policy.tokens(lines, hp.temperature)[0]
+        new, entropy = self.actors.policy.tokens(lines, hp.temperature)
         acted = policy_loss(new, old, gain, mask, cliprange=hp.cliprange)
         (acted.losses.sum() / count).backward()
         with speaking(self.actors.value):
@@ -254,36 +274,8 @@ class Trainer:
             )
             (hp.vf_coef * guessed.losses.sum() / count).backward()
         moved = torch.where(mask, new.detach() - old, 0.0)
-        told = (acted.losses, guessed.losses, 0.5 * moved.square(), acted.clipped, guessed.clipped)
+        told = (acted.losses, guessed.losses, 0.5 * moved.square(), acted.clipped, guessed.clipped, entropy * mask)
         return torch.stack([*(x.detach().sum().float() for x in told), moved.exp()[mask].sum()])
-
-    def figures(self, rollout: Rollout) -> dict[str, Any]:
-        """What a rollout says of the policy before it was learnt from."""
-        mask, moved = rollout.mask, torch.where(rollout.mask, rollout.old - rollout.ref, 0.0)
-        pulled, ended = -self.kl_coef * moved.sum(1), [e.ended for e in rollout.episodes]
-        gaps = [
-            (rollout.old[i, : len(e.logps)].cpu() - torch.tensor(e.logps)).abs().mean().item()
-            for i, e in enumerate(rollout.episodes)
-        ]
-        left, spread = (x[mask].var(correction=0) for x in (rollout.returns - rollout.values, rollout.returns))
-        told = {
-            "episode": self.step * len(rollout.episodes),
-            "objective/kl": moved.sum(1).mean(),
-            "objective/entropy": -torch.where(mask, rollout.old, 0.0).sum(1).mean(),
-            "objective/non_score_reward": pulled.mean(),
-            "objective/scores": rollout.scores.mean(),
-            "objective/rlhf_reward": (pulled + rollout.scores).mean(),
-            "objective/score_std": rollout.scores.std(),
-            "objective/eos_rate": float(np.mean(ended)),
-            "objective/length": mask.sum(1).float().mean(),
-            "objective/kl_coef": self.kl_coef,
-            "val/num_eos_tokens": int(sum(ended)),
-            "val/explained_var": 1 - left / spread if spread > 0 else None,
-            "val/sampler_logp_gap": float(np.mean(gaps)),
-        }
-        for judge, raw in zip(self.actors.judges, rollout.raw.mean(0), strict=True):
-            told[f"objective/scores_raw/{judge.name}"] = raw
-        return {name: value.item() if isinstance(value, Tensor) else value for name, value in told.items()}
 
     def pace(self, rollout: Rollout, seconds: np.ndarray) -> dict[str, float]:
         """How fast it goes, and what the time goes into."""
@@ -294,18 +286,27 @@ class Trainer:
             "update_tokens_per_second": self.hparams.ppo_epochs * tokens / learning,
         } | {f"time/{name}": value / sum(shares.values()) for name, value in shares.items()}
 
+    @torch.no_grad()
     def evaluate(self) -> dict[str, Any]:
         """Answers to held-out prompts, always drawn with the same numbers: what they score, and some to read."""
         if not self.test:
             return {}
         episodes = self.drawn(self.test, "test")
         raw = self.raw_scores(episodes)
-        told = {
-            f"eval_scores_raw/{judge.name}": x.item() for judge, x in zip(self.actors.judges, raw.mean(0), strict=True)
-        }
-        z = self.norm(raw, [judge.weight for judge in self.actors.judges])
-        told |= {"eval_scores": z.mean().item(), "eval_eos_rate": float(np.mean([e.ended for e in episodes]))}
-        return told | {"eval_length": float(np.mean([len(e.line.answer) for e in episodes]))}
+        scores = self.norm(raw, self.weights).tolist()
+        self.show(episodes[:TO_READ], scores)
+        return held_out(episodes, raw, self.norm, self.actors.judges)
+
+    def show(self, episodes: Sequence[Episode], scores: Sequence[float]) -> None:
+        """Answers to read, in place of those that an attempt broken off here may have written."""
+        path, tokenizer = self.folder / "samples.jsonl", self.actors.policy.tokenizer
+        lines = [line for line in read_lines(path)[0] if line["step"] < self.step]
+        for episode, score in zip(episodes, scores, strict=False):
+            asked = episode.asked.row.prompt[-1]["content"]
+            text = tokenizer.decode(episode.said, skip_special_tokens=True)
+            lines.append({"step": self.step, "prompt": asked, "text": text, "score": shown(score)})
+        with replacing(path) as part:
+            part.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
 
     def log(self, told: dict[str, Any]) -> None:
         line = {"step": self.step} | told | {"peak_memory_mb": peak_memory(self.actors.policy.device)}

@@ -38,6 +38,11 @@ class Episode:
     ended: bool
     logps: tuple[float, ...]
 
+    @property
+    def said(self) -> Ids:
+        """The answer without its stop token."""
+        return self.line.answer[:-1] if self.ended else self.line.answer
+
 
 def roll_out(policy: Policy, asked: Sequence[Asked], stop: Stops, sampling: Sampling, seed: str) -> list[Episode]:
     """`sampling.n` answers to each prompt, in the order of the prompts."""

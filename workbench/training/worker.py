@@ -18,19 +18,22 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from workbench.errors import WorkbenchError
+from workbench.errors import EngineError, WorkbenchError
 from workbench.jobs.folder import Reporter, read_json, read_lines
 from workbench.training import checkpoint
+from workbench.training.actors import load_actors
 from workbench.training.cache import TokenCache, replacing
 from workbench.training.data import Stops, stops, with_template
 from workbench.training.export import save_trained
-from workbench.training.hparams import RunConfig, make
-from workbench.training.knobs import Training
+from workbench.training.hparams import Place, RunConfig, make
+from workbench.training.knobs import PPO, Training
 from workbench.training.loop import Diverged, Loop
 from workbench.training.methods import METHODS
 from workbench.training.model import length_limit, load
 from workbench.training.objectives import objective
 from workbench.training.policy import Kind, Policy
+from workbench.training.ppo import Trainer
+from workbench.training.prompts import prompts
 from workbench.training.reference import reference_cache, with_reference
 from workbench.training.room import Room
 from workbench.training.samples import chosen_prompts, sample
@@ -46,6 +49,8 @@ def run(folder: Path, reporter: Reporter, team: Team, *, resume: bool) -> tuple[
     """Train the run of `folder`; its end state and a sentence about it."""
     config = RunConfig.model_validate(read_json(folder / "config.json"))
     hparams: Training = make(METHODS[config.method].hparams, config.hparams)
+    if METHODS[config.method].draws:
+        return _drawing(config, hparams, folder, reporter, team, resume=resume)
     policy = start_model(config, hparams)
     reporter.status(engine=policy.layout_name, engine_reason=policy.why_padded)
     cache = folder.parent.parent / "cache"
@@ -68,6 +73,33 @@ def run(folder: Path, reporter: Reporter, team: Team, *, resume: bool) -> tuple[
     return "done", None
 
 
+def _drawing(
+    config: RunConfig, hparams: PPO, folder: Path, reporter: Reporter, team: Team, *, resume: bool
+) -> tuple[str, str | None]:
+    """The same for a method that learns from answers of its own, which reward models score."""
+    if team.size > 1:
+        raise EngineError(f"{config.method} runs in one process: start it without accelerate launch or torchrun")
+    start = Place(name=config.model, path=config.model_path, base_path=config.base_path)
+    actors = load_actors(start, config.judges, hparams, config.reference)
+    policy = actors.policy
+    reporter.status(engine=policy.layout_name, engine_reason=policy.why_padded)
+    rows = read(Path(config.snapshot_path), config.method)
+    _give_template(policy, rows)
+    stop = _stops(policy)
+    own = [judge.model for judge in actors.judges if not judge.as_text]
+    limit = min(map(length_limit, [policy, actors.value, *own]))
+    asked = prompts(rows, hparams, policy.tokenizer, limit=limit, out=folder)
+    reporter.status(left_out=asked.dropped.total(), cut=0)
+    trainer = Trainer(actors, asked.train, asked.test, stop, hparams, reporter)
+    if not (resume and _continued(trainer, folder)):
+        _start_over(folder)
+    reporter.status("running", step=trainer.step, steps=trainer.steps)
+    if wish := trainer.run():
+        return "stopped", "stopped; resume goes on from here" if wish == "save_and_stop" else "stopped"
+    save_trained(policy, config, stop, folder / "out", trainer.last)
+    return "done", trainer.tripped
+
+
 def start_model(config: RunConfig, hparams: Training) -> Policy:
     kind: Kind = "reward" if config.method == "rm" else "causal"
     return load(Path(config.model_path), kind, hparams, base_path(config))
@@ -88,10 +120,8 @@ def _data(config: RunConfig, hparams: Training, policy: Policy, folder: Path, ca
     snapshot = Path(config.snapshot_path)
     rows = read(snapshot, config.method)
     gc.freeze()  # they stay to the end: a hundred thousand objects that need not be looked at again and again
-    if any(row["form"] == "chat" for row in rows) and with_template(policy.tokenizer):
-        print("the tokenizer has no chat template: turns are written as `role: text`", flush=True)
-    generation = getattr(policy.plain(), "generation_config", None)
-    stop = stops(policy.tokenizer, getattr(generation, "eos_token_id", None))
+    _give_template(policy, rows)
+    stop = _stops(policy)
     data = prepare(
         config.method,
         hparams,
@@ -109,6 +139,16 @@ def _data(config: RunConfig, hparams: Training, policy: Policy, folder: Path, ca
         flush=True,
     )
     return data, stop
+
+
+def _give_template(policy: Policy, rows: list[dict[str, Any]]) -> None:
+    if any(row["form"] == "chat" for row in rows) and with_template(policy.tokenizer):
+        print("the tokenizer has no chat template: turns are written as `role: text`", flush=True)
+
+
+def _stops(policy: Policy) -> Stops:
+    generation = getattr(policy.plain(), "generation_config", None)
+    return stops(policy.tokenizer, getattr(generation, "eos_token_id", None))
 
 
 def _loop(
@@ -129,7 +169,7 @@ def _loop(
     return Loop(objective(config.method, hparams, policy, data.train, team), data, hparams, reporter, room)
 
 
-def _continued(loop: Loop, folder: Path) -> bool:
+def _continued(loop: Loop | Trainer, folder: Path) -> bool:
     path = checkpoint.newest(folder / "checkpoints")
     if path:
         loop.resume(path)

@@ -133,5 +133,8 @@ def test_time_is_known_from_the_newest_finished_run_like_it(house: House, projec
 def test_a_model_of_another_size_tells_nothing(house: House, project: int) -> None:
     finished(house, project, [50.0], tuning="full")
     base = costs.models.get(house.home, "demo-tiny")
-    assert costs.tokens_per_second(house, base, "full") == 50.0
-    assert costs.tokens_per_second(house, costs.replace(base, parameters=5 * base.parameters), "full") is None
+    assert costs.median_of(house, base, "full", costs.tokens_per_second) == 50.0
+    assert (
+        costs.median_of(house, costs.replace(base, parameters=5 * base.parameters), "full", costs.tokens_per_second)
+        is None
+    )

@@ -1,6 +1,7 @@
 """What a start is refused for is what the worker would refuse, and what `allow` names is let through by both."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from safetensors.numpy import save_file
 
 from workbench.app.actions import ACTIONS
 from workbench.app.house import House
-from workbench.errors import UsageError
+from workbench.errors import UsageError, WorkbenchError
 from workbench.settings import DEMO, Settings
 
 pytestmark = pytest.mark.skipif(not (DEMO / "model").is_dir(), reason="the demo model is not in this checkout")
@@ -81,3 +82,62 @@ def test_a_run_is_told_where_the_base_of_its_adapter_lies(house: House, tmp_path
 
     assert base_path("tuned") == str(DEMO / "model")
     assert base_path("demo-tiny") is None
+
+
+def reward_model(house: House, name: str) -> None:
+    folder = house.home / "models" / name
+    folder.mkdir(parents=True)
+    shutil.copy(DEMO / "model" / "tokenizer.json", folder)
+    (folder / "config.json").write_text(json.dumps({"architectures": ["LlamaForSequenceClassification"]}))
+    save_file({"score.weight": np.zeros((1, 4), np.float32)}, folder / "model.safetensors")
+
+
+@pytest.fixture
+def asked(house: House, tmp_path: Path) -> dict[str, Any]:
+    rows = [{"prompt": f"Question {n}?"} for n in range(40)]
+    project = project_of(house, tmp_path / "prompts.jsonl", rows)
+    return {"project": project, "method": "ppo", "model": "demo-tiny"}
+
+
+def test_ppo_is_ready_once_there_are_prompts_and_a_reward_model(house: House, asked: dict[str, Any]) -> None:
+    assert do(house, "plan", **asked)["needs"] == "rewards"
+    with pytest.raises(UsageError, match=r"PPO needs a reward model: train one, and name it \(--reward run-3\)"):
+        do(house, "train", **asked)
+    reward_model(house, "helpful")
+    reward_model(house, "harmless")
+    told = do(house, "plan", **asked, rewards=["helpful"])
+    assert (told["needs"], told["cost"]["steps"]) == (None, 10)
+    assert told["cost"]["memory"] > 0
+    made = do(house, "train", **asked, rewards=["helpful=0.7", "harmless=0"], reference="demo-tiny")
+    config = house.runs.config(made["run"])
+    assert [(judge.name, judge.weight) for judge in config.judges] == [("helpful", 0.7), ("harmless", 0.0)]
+    assert config.reference.path == config.model_path
+
+
+@pytest.mark.parametrize(
+    ("rewards", "message"),
+    [
+        (["helpful=much"], "reward model 'helpful=much': the weight must be a number from 0 on"),
+        (["helpful=-1"], "the weight must be a number from 0 on"),
+        (["helpful=0"], "PPO needs a reward model"),
+        (["helpful", "helpful=2"], "each reward model can be named once"),
+        (["demo-tiny"], "demo-tiny is no reward model"),
+        (["nobody"], "no model 'nobody'"),
+    ],
+)
+def test_reward_models_that_cannot_be_are_named(
+    house: House, asked: dict[str, Any], rewards: list[str], message: str
+) -> None:
+    reward_model(house, "helpful")
+    with pytest.raises(WorkbenchError, match=message):
+        do(house, "train", **asked, rewards=rewards)
+
+
+def test_only_methods_that_draw_take_reward_models_and_another_reference(house: House, tmp_path: Path) -> None:
+    reward_model(house, "helpful")
+    pairs = [{"prompt": f"Question {n}?", "chosen": f"Yes {n}", "rejected": f"No {n}"} for n in range(30)]
+    asked = {"project": project_of(house, tmp_path / "pairs.jsonl", pairs), "method": "dpo", "model": "demo-tiny"}
+    with pytest.raises(UsageError, match="DPO learns from pairs: it takes no reward models"):
+        do(house, "train", **asked, rewards=["helpful"])
+    with pytest.raises(UsageError, match="DPO has its start model as reference"):
+        do(house, "train", **asked, reference="demo-tiny")

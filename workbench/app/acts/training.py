@@ -17,8 +17,8 @@ from workbench.store import items
 from workbench.store import runs as rows
 from workbench.store import snapshots as frozen
 from workbench.store.projects import Project
-from workbench.training.hparams import RunConfig, make
-from workbench.training.knobs import Training
+from workbench.training.hparams import JudgeAt, Place, RunConfig, make
+from workbench.training.knobs import Common
 from workbench.training.methods import METHODS, Method, preset
 
 FREE_BYTES = 1 << 30
@@ -37,6 +37,7 @@ def plan(
     model: str,
     tuning: Tuning | None = None,
     hparams: dict[str, Any] = {},
+    rewards: list[str] = [],
 ) -> dict[str, Any]:
     """What the Train form shows before a start: how many units there are, what is missing, the preset, the cost.
 
@@ -46,13 +47,16 @@ def plan(
     counts = _counts(frozen.tally(house.store, found.id), entry)
     values = _preset(entry, base, counts["train"], {"tuning": tuning} if tuning else hparams)
     checked = make(entry.hparams, values | hparams)
-    missing = _missing(checked, counts, found)
-    texts = [row.id for row in items.iter_ids(house.store, found.id) if row.n_candidates]
+    missing = _missing(entry, checked, counts, found)
+    needs = "more" if missing else "thumbs_both" if _one_sided(entry, checked, counts) else None
+    if needs is None and entry.draws and not _judges(house, entry, rewards):
+        needs = "rewards"
+    texts = [row.id for row in items.iter_ids(house.store, found.id) if row.n_candidates or entry.draws]
     return {
         "method": method,
         "units": counts["train"] + counts["test"],
         "missing": missing,
-        "needs": "more" if missing else "thumbs_both" if _one_sided(entry, checked, counts) else None,
+        "needs": needs,
         "preset": values,
         "cost": cost(house, entry, base, vars(checked), texts, counts["train"]) if counts["train"] else None,
     }
@@ -67,16 +71,29 @@ def train(
     method: str,
     model: str,
     hparams: dict[str, Any] = {},
+    rewards: list[str] = [],
+    reference: str | None = None,
     title: str | None = None,
     snapshot_hash: str | None = None,
 ) -> dict[str, Any]:
-    """Freeze a snapshot, write the run's folder, queue its child. Returns the run's number."""
+    """Freeze a snapshot, write the run's folder, queue its child. Returns the run's number.
+
+    rewards     of a method that draws its answers: reward models by name, `NAME=WEIGHT` for other weights than 1;
+                one of weight 0 only watches
+    reference   what the policy is held near, where that is not the start model
+    """
     found, entry, base = house.project(project), _method(method), _startable(models.get(house.home, model))
+    judges = _judges(house, entry, rewards)
+    held = _startable(models.get(house.home, reference)) if reference else None
+    if entry.draws and not any(judge.weight for judge in judges):
+        raise UsageError(f"{entry.title} needs a reward model: train one, and name it (--reward run-3)")
+    if held and not entry.draws:
+        raise UsageError(f"{entry.title} has its start model as reference, no other can be named")
     made = frozen.get(house.store, found.id, snapshot_hash or snapshot(house, actor, project=found.id)["hash"])
     counts = _counts(frozen.read_tally(made), entry)
     checked = make(entry.hparams, _preset(entry, base, counts["train"], hparams) | hparams)
     _check_space(house, base, checked)
-    if missing := _missing(checked, counts, found):
+    if missing := _missing(entry, checked, counts, found):
         there = f"{counts['train']} to train on and {counts['test']} held out"
         raise UsageError(f"{entry.title} needs {entry.data}: there are {there}, label at least {missing} more")
     if _one_sided(entry, checked, counts):
@@ -97,6 +114,8 @@ def train(
             base_path=base.base_path,
             snapshot=made.hash,
             snapshot_path=str(made.folder),
+            judges=judges,
+            reference=Place(**_place(held)) if held else None,
             seed=checked.seed,
         )
     )
@@ -152,6 +171,29 @@ def _startable(model: Model) -> Model:
     return model
 
 
+def _judges(house: House, entry: Method, rewards: list[str]) -> list[JudgeAt]:
+    """Reward models from `NAME` or `NAME=WEIGHT`."""
+    if rewards and not entry.draws:
+        raise UsageError(f"{entry.title} learns from {entry.data}: it takes no reward models")
+    found = []
+    for text in rewards:
+        name, _, weight = text.partition("=")
+        model = models.get(house.home, name)
+        if model.kind != "reward":
+            raise ModelError(f"{name} is no reward model: it does not score answers")
+        try:
+            found.append(JudgeAt(**_place(model), weight=float(weight or 1)))
+        except ValueError:
+            raise UsageError(f"reward model {text!r}: the weight must be a number from 0 on") from None
+    if len({judge.name for judge in found}) < len(found):
+        raise UsageError("each reward model can be named once")
+    return found
+
+
+def _place(model: Model) -> dict[str, Any]:
+    return {"name": model.name, "path": model.path, "base_path": model.base_path}
+
+
 def _counts(tally: dict[str, Counter[str]], entry: Method) -> Counter[str]:
     return tally.get("comparisons" if entry.name == "rm" else entry.data, Counter())
 
@@ -163,17 +205,18 @@ def _preset(entry: Method, base: Model, units: int, hparams: dict[str, Any]) -> 
     return preset(entry.name, tuning=tuning, parameters=base.parameters, units=units)
 
 
-def _one_sided(entry: Method, checked: Training, counts: Counter[str]) -> bool:
+def _one_sided(entry: Method, checked: Common, counts: Counter[str]) -> bool:
     return entry.data == "thumbs" and "D08" not in checked.allow and not (counts["true"] and counts["false"])
 
 
-def _missing(checked: Training, counts: Counter[str], project: Project) -> int:
+def _missing(entry: Method, checked: Common, counts: Counter[str], project: Project) -> int:
     """Labels until the training side holds one step, or anything under D06; those to come go to both sides alike."""
-    least = 1 if "D06" in checked.allow else checked.units_per_step
+    each = getattr(checked, "samples_per_prompt", 1)
+    least = 1 if "D06" in checked.allow else math.ceil(getattr(checked, entry.batch) / each)
     return math.ceil(max(0, least - counts["train"]) / (1 - project.eval_share))
 
 
-def _check_space(house: House, model: Model, checked: Training) -> None:
+def _check_space(house: House, model: Model, checked: Common) -> None:
     """Room for the kept checkpoints and two spare ones (12 bytes for each trained weight), the result, and 1 GB."""
     trained = model.parameters
     if checked.tuning != "full":

@@ -48,6 +48,11 @@ def number(value: float) -> str:
 SHOWN: dict[str, Callable[[str, float], str]] = {
     "tokens_per_second": lambda lang, value: number(value),
     "examples_per_second": lambda lang, value: number(value),
+    "rollout_tokens_per_second": lambda lang, value: number(value),
+    "update_tokens_per_second": lambda lang, value: number(value),
+    "time/rollout": lambda lang, value: f"{value:.0%}",
+    "time/score": lambda lang, value: f"{value:.0%}",
+    "time/update": lambda lang, value: f"{value:.0%}",
     "peak_memory_mb": lambda lang, value: memory(value * 2**20),
     "padding_share": lambda lang, value: f"{value:.0%}",
     "mfu": lambda lang, value: f"{value:.0%}",

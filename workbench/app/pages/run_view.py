@@ -23,8 +23,13 @@ CHARTS = {
     "accuracies": "rewards/accuracies",
     "chosen": "rewards/chosen",
     "rejected": "rewards/rejected",
+    "scores": "objective/scores",
+    "kl": "objective/kl",
+    "length": "objective/length",
+    "ends": "objective/eos_rate",
     "rate": "learning_rate",
 }
+HELD_SCORE, MOVED = "eval_objective/scores", "objective/kl"
 TYPES = {"step": "int64", "rows": "str", "value": "float64"}  # told also of no rows, or the axes become lists of words
 ROWS = {"train": "#4f6bed", "eval": "#d9731a"}
 BAR = """<div role="progressbar" aria-valuenow="{{value}}" aria-valuemin="0" aria-valuemax="100">
@@ -44,6 +49,19 @@ def build(house: House, t: gr.I18n) -> gr.Dropdown:
         stop = parts.button(t("train.stop"), visible=False, elem_id="run-stop")
         resume = parts.button(t("train.resume"), first=True, visible=False, elem_id="run-resume")
     with gr.Row(elem_id="charts"):
+        curve = gr.ScatterPlot(
+            x="kl",
+            y="score",
+            x_title=" ",
+            y_title=" ",
+            label=t("train.chart.curve"),
+            caption=t("train.curve"),
+            height=220,
+            min_width=280,
+            elem_id="chart-curve",
+            visible=False,
+            buttons=[],
+        )
         plots = [plot(key, t) for key in CHARTS]
     with gr.Accordion(t("train.samples"), open=False):
         samples = parts.block(elem_id="samples")
@@ -54,7 +72,7 @@ def build(house: House, t: gr.I18n) -> gr.Dropdown:
     timer = gr.Timer(TICK)
 
     lead, quiet = requires(house.accounts, "lead"), {"show_progress": "hidden", "api_visibility": "private"}
-    outputs = [drawn, state, bar, speed, stop, resume, samples, config, log, *plots]
+    outputs = [drawn, state, bar, speed, stop, resume, samples, config, log, curve, *plots]
     gr.context.Context.root_block.load(lead(partial(listed, house)), None, chosen, **quiet)
     for event in (timer.tick, chosen.change):
         event(lead(partial(draw, house)), [chosen, drawn], outputs, **quiet)
@@ -65,7 +83,7 @@ def build(house: House, t: gr.I18n) -> gr.Dropdown:
 
 def draw(house: House, request: gr.Request, number: int | None, before: str) -> list[Any]:
     """Everything about the run, or nothing when nothing has changed."""
-    lang, rest = words.lang_of(request), 8 + len(CHARTS)
+    lang, rest = words.lang_of(request), 9 + len(CHARTS)
     run = ACTIONS["run"](house, request.username, number=number) if number else None
     now = fingerprint(run)
     if now == before:
@@ -83,6 +101,7 @@ def draw(house: House, request: gr.Request, number: int | None, before: str) -> 
         answers(lang, run["samples"]),
         run["config"],
         run["log"],
+        reward_curve(run),
         *[chart(lang, run, name) for name in CHARTS.values()],
     ]
 
@@ -113,6 +132,8 @@ def describe(lang: str, run: dict[str, Any]) -> str:
     line = words.say(lang, f"train.state.{status['state']}", step=status["step"] or 0, steps=status["steps"] or "?")
     if accuracy := held_out(run["metrics"]):
         line += " · " + words.say(lang, "train.result", value=f"{accuracy:.0%}")
+    if gain := gained(run["metrics"]):
+        line += " · " + words.say(lang, "train.gained", **gain)
     if status.get("left_out") or status.get("cut"):
         line += " · " + words.say(lang, "train.left_out", rows=status["left_out"], cut=status["cut"])
     return parts.line(line) + (parts.line(status["message"], "quiet") if status.get("message") else "")
@@ -133,6 +154,14 @@ def held_out(lines: list[dict[str, Any]]) -> float | None:
     return next((value for value in reversed(values) if value is not None), None)
 
 
+def gained(lines: list[dict[str, Any]]) -> dict[str, str] | None:
+    """The first and last held-out score of drawn answers, and how far they have moved for it."""
+    scores, moved = ([line[name] for line in lines if line.get(name) is not None] for name in (HELD_SCORE, MOVED))
+    if len(scores) < 2 or not moved:
+        return None
+    return {"before": f"{scores[0]:.2f}", "after": f"{scores[-1]:.2f}", "kl": f"{moved[-1]:.1f}"}
+
+
 def percent(status: dict[str, Any]) -> int:
     if status["state"] == "done":
         return 100
@@ -140,20 +169,36 @@ def percent(status: dict[str, Any]) -> int:
 
 
 def answers(lang: str, samples: list[dict[str, Any]]) -> str:
-    head = [words.say(lang, f"train.sample.{key}") for key in ("step", "prompt", "answer")]
-    return parts.table(head, ([s["step"], s["prompt"], s["text"]] for s in samples))
+    shown = {"step": "step", "prompt": "prompt", "answer": "text"}
+    if any("score" in s for s in samples):
+        shown["score"] = "score"
+    head = [words.say(lang, f"train.sample.{key}") for key in shown]
+    return parts.table(head, ([told(s.get(name)) for name in shown.values()] for s in samples))
+
+
+def told(value: Any) -> Any:
+    return f"{value:.2f}" if isinstance(value, float) else value
 
 
 def chart(lang: str, run: dict[str, Any], metric: str) -> gr.LinePlot:
     """One chart of a run; none where its method never logs the figure."""
-    points = series(lang, run["metrics"], metric)
-    caption = words.say(lang, meaning(metric, METHODS[run["config"]["method"]]))
-    return gr.LinePlot(points, caption=caption, visible=len(points) > 0 or not run["metrics"])
+    points, method = series(lang, run["metrics"], metric), METHODS[run["config"]["method"]]
+    has = metric == "learning_rate" or metric.startswith("objective/") is method.draws
+    caption = words.say(lang, meaning(metric, method))
+    return gr.LinePlot(points, caption=caption, visible=len(points) > 0 or (has and not run["metrics"]))
+
+
+def reward_curve(run: dict[str, Any]) -> gr.ScatterPlot:
+    """The score of each rollout against how far the policy had moved for it."""
+    points = [(line[MOVED], line["objective/scores"]) for line in run["metrics"] if line.get(MOVED) is not None]
+    return gr.ScatterPlot(pd.DataFrame(points, columns=["kl", "score"], dtype="float64"), visible=len(points) > 0)
 
 
 def series(lang: str, lines: list[dict[str, Any]], metric: str) -> pd.DataFrame:
     """Long form for the chart: step, which rows it was measured on, value."""
     kinds = {metric: words.say(lang, "train.series.train"), f"eval_{metric}": words.say(lang, "train.series.eval")}
+    if metric == "objective/scores":  # of reward models that only watch, under their own names
+        kinds |= {n: n.partition("/")[2] for line in lines[:1] for n in line if n.startswith("eval_watching/")}
     rows = [
         (line["step"], kind, line[name]) for line in lines for name, kind in kinds.items() if line.get(name) is not None
     ]

@@ -10,7 +10,7 @@ from workbench.app.actions import ACTIONS
 from workbench.app.house import House
 from workbench.app.pages import figures, parts, run_view
 from workbench.app.roles import requires
-from workbench.errors import UsageError
+from workbench.errors import WorkbenchError
 from workbench.training.hparams import Knob, knobs
 from workbench.training.methods import METHODS
 
@@ -28,6 +28,15 @@ def build(house: House, t: gr.I18n) -> None:
             method = gr.Radio(titles, value="dpo", label=t("train.method"), elem_id="method")
             about = parts.block(elem_id="about")
             model = gr.Dropdown([], label=t("train.model"), elem_id="model")
+            rewards = gr.Dropdown(
+                [],
+                multiselect=True,
+                allow_custom_value=True,
+                label=t("train.rewards"),
+                info=t("train.rewards.info"),
+                visible=False,
+                elem_id="rewards",
+            )
             ready = parts.block(elem_id="ready")
             with gr.Row():
                 start = parts.button(t("train.start"), first=True, interactive=False, elem_id="start")
@@ -41,52 +50,69 @@ def build(house: House, t: gr.I18n) -> None:
     form = [fields[name] for name in FORM]
 
     lead, quiet = requires(house.accounts, "lead"), {"show_progress": "hidden", "api_visibility": "private"}
-    shown = {"outputs": [model, about, ready, start, *form], **quiet}
+    shown = {"outputs": [model, rewards, about, ready, start, *form], **quiet}
     page = gr.context.Context.root_block
     for event in (page.load, method.change, model.input, preset.click):
-        event(lead(partial(fresh, house)), [method, model], **shown)
-    fields["tuning"].input(lead(partial(fill, house)), [method, model, fields["tuning"]], **shown)
-    for name in DEARER:
-        fields[name].input(
-            lead(partial(reckon, house)), [method, model, *form], [ready, start], trigger_mode="always_last", **quiet
-        )
-    start.click(lead(partial(begin, house)), [method, model, *form], chosen, api_visibility="private")
+        event(lead(partial(fresh, house)), [method, model, rewards], **shown)
+    fields["tuning"].input(lead(partial(fill, house)), [method, model, rewards, fields["tuning"]], **shown)
+    whole = [method, model, rewards, *form]
+    for changed in (rewards, *(fields[name] for name in DEARER)):
+        changed.input(lead(partial(reckon, house)), whole, [ready, start], trigger_mode="always_last", **quiet)
+    start.click(lead(partial(begin, house)), whole, chosen, api_visibility="private")
 
 
-def fill(house: House, request: gr.Request, name: str, model_name: str | None, tuning: str | None) -> list[Any]:
+def fill(
+    house: House, request: gr.Request, name: str, model_name: str | None, judges: list[str], tuning: str | None
+) -> list[Any]:
     """The form of the chosen method at its preset, what it costs, and whether there are labels enough."""
     lang, project = words.lang_of(request), house.project_of(request.username, request.cookies)
     names = startable(house, request.username)
     model_name = model_name if model_name in names else next(iter(names), None)
-    models = gr.Dropdown(choices=names, value=model_name)
+    models, judged = gr.Dropdown(choices=names, value=model_name), rewards_of(house, request.username, name, judges)
     if project is None or model_name is None:
         nothing = parts.line(words.say(lang, "train.nothing"))
-        return [models, "", nothing, gr.Button(interactive=False), *[gr.skip()] * len(FORM)]
-    plan = ACTIONS["plan"](house, request.username, project=project.id, method=name, model=model_name, tuning=tuning)
+        return [models, judged, "", nothing, gr.Button(interactive=False), *[gr.skip()] * len(FORM)]
+    asked = {"project": project.id, "method": name, "model": model_name, "rewards": judged.value}
+    plan = ACTIONS["plan"](house, request.username, **asked, tuning=tuning)
     about = parts.line(words.say(lang, METHODS[name].summary), "quiet")
-    return [models, about, *readiness(lang, plan), *filled(name, plan["preset"], lang)]
+    return [models, judged, about, *readiness(lang, plan), *filled(name, plan["preset"], lang)]
 
 
-def fresh(house: House, request: gr.Request, name: str, model_name: str | None) -> list[Any]:
-    return fill(house, request, name, model_name, None)
+def fresh(house: House, request: gr.Request, name: str, model_name: str | None, judges: list[str]) -> list[Any]:
+    return fill(house, request, name, model_name, judges, None)
 
 
-def reckon(house: House, request: gr.Request, name: str, model_name: str | None, *values: Any) -> list[Any]:
+def rewards_of(house: House, actor: str, method: str, chosen: list[str]) -> gr.Dropdown:
+    """The reward models to choose from, for a method that needs one; the newest, unless some are chosen already."""
+    if not METHODS[method].draws:
+        return gr.Dropdown(value=[], visible=False)
+    models = ACTIONS["models"](house, actor)["models"]
+    names = [m["name"] for m in models if m["kind"] == "reward" and not m["reason"]]
+    kept = [text for text in chosen if text.partition("=")[0] in names]
+    return gr.Dropdown(choices=names, value=kept or names[-1:], visible=True)
+
+
+def reckon(
+    house: House, request: gr.Request, name: str, model_name: str | None, judges: list[str], *values: Any
+) -> list[Any]:
     """Readiness and cost of the form as it stands, or which of its values cannot be."""
     project = house.project_of(request.username, request.cookies)
     if project is None or model_name is None:
         return [gr.skip(), gr.skip()]
     asked = {"project": project.id, "method": name, "model": model_name, "hparams": given(name, values)}
+    asked["rewards"] = judges
     try:
         return readiness(words.lang_of(request), ACTIONS["plan"](house, request.username, **asked))
-    except UsageError as error:
+    except WorkbenchError as error:
         return [parts.line(error.message, "bad"), gr.Button(interactive=False)]
 
 
-def begin(house: House, request: gr.Request, name: str, model_name: str, *values: Any) -> gr.Dropdown:
+def begin(
+    house: House, request: gr.Request, name: str, model_name: str, judges: list[str], *values: Any
+) -> gr.Dropdown:
     project = house.project_of(request.username, request.cookies)
     asked = {"project": project.id, "method": name, "model": model_name, "hparams": given(name, values)}
-    made = ACTIONS["train"](house, request.username, **asked)
+    made = ACTIONS["train"](house, request.username, **asked, rewards=judges)
     return run_view.listed(house, request, made["run"])
 
 

@@ -207,6 +207,18 @@ def training(top: Commands) -> None:
     for method in METHODS.values():
         method_flags(train, method)
 
+    rlhf = top.group("rlhf", "three stages: imitate (SFT), learn to judge (reward model), learn from the judge (PPO)")
+    rlhf.add("show", "rlhf_show", "how the three stages and their rounds stand, and what is next", project=True)
+    it = rlhf.add("run", "rlhf_run", "run the stages that are due, one after another, or one stage", project=True)
+    it.add_argument("--stage", choices=("sft", "rm", "ppo"), help="run this one, due or not")
+    it.add_argument("--model", help="start the first of them from this model (default: from what came before)")
+    judge = "with PPO: a reward model; may be repeated, with its weight as NAME=0.5"
+    it.add_argument("--reward", dest="rewards", action="append", metavar="MODEL", help=judge)
+    it = rlhf.add("answers", "rlhf_answers", "new answers of the newest policy, for the next round", project=True)
+    it.add_argument("--prompts", type=int, metavar="N", help="answer at most so many prompts")
+    it.add_argument("--per-prompt", type=int, metavar="N", help="answers to each prompt (default 2)")
+    it.add_argument("--seed", type=int, help="the same seed draws the same answers (default 0)")
+
     runs = top.group("runs", "look at training runs, stop and resume them")
     runs.add("list", "runs_list", "list the runs of a project", project=True)
     runs.add("show", "runs_show", "show one run").add_argument("number", type=int, metavar="N")

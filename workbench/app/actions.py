@@ -1,6 +1,6 @@
 """Every act besides labelling, by name: pages, the command line and scripts all call these."""
 
-from workbench.app.acts import compare, data, demo, models, people, projects, training, upkeep
+from workbench.app.acts import compare, data, demo, models, people, projects, rlhf, training, upkeep
 
 ACTS = (
     projects.projects,
@@ -22,6 +22,9 @@ ACTS = (
     training.run,
     training.run_stop,
     training.run_resume,
+    rlhf.rlhf,
+    rlhf.rlhf_start,
+    rlhf.rlhf_answers,
     compare.generate,
     compare.compare_ask,
     compare.compare_vote,

@@ -169,6 +169,46 @@ def described(number: int, found: dict[str, Any]) -> str:
     return ", ".join(parts) + (f": {status['message']}" if status.get("message") else "")
 
 
+def rlhf_show(acts: Acts, args: Args) -> Outcome:
+    found = acts.do("rlhf", project=project_of(acts, args))
+    rows = [{"stage": name, **shown_stage(stage)} for name, stage in found["stages"].items()]
+    words = [table(rows, "stage", "learns_from", "start", "run", "state", "next")]
+    if found["rounds"]:
+        rounds = [{"round": i, **made} for i, made in enumerate(found["rounds"], 1)]
+        words.append(table(rounds, "round", "run", "start", "rewards", "accuracy", "before", "after", "kl", "state"))
+    words.append(f"next: workbench rlhf run ({found['due']})" if found["due"] else "nothing is due")
+    return Outcome(found, "\n\n".join(words))
+
+
+def shown_stage(stage: dict[str, Any]) -> dict[str, Any]:
+    newest = stage["run"] or {}
+    return stage | {"learns_from": stage["units"], "run": newest.get("run"), "state": newest.get("state")}
+
+
+def rlhf_run(acts: Acts, args: Args) -> Outcome:
+    """Stage after stage until none is due or one fails; Ctrl-C leaves the one that runs going on."""
+    project, made = project_of(acts, args), []
+    asked = given(args, "model", "rewards")
+    stage = args.stage or acts.do("rlhf", project=project)["due"]
+    while stage:
+        fitting = {name: value for name, value in asked.items() if name != "rewards" or stage == "ppo"}
+        started = acts.do("rlhf_start", project=project, stage=stage, **fitting)
+        outcome = attend(acts, started["run"], detach=False)
+        made.append(outcome)
+        if outcome.code or args.stage:
+            break
+        asked.pop("model", None)
+        stage = acts.do("rlhf", project=project)["due"]
+    if not made:
+        return Outcome({"runs": []}, "nothing is due: workbench rlhf show says what each stage waits for")
+    return Outcome({"runs": [one.value for one in made]}, "\n".join(one.words for one in made), made[-1].code)
+
+
+def rlhf_answers(acts: Acts, args: Args) -> Outcome:
+    made = acts.do("rlhf_answers", project=project_of(acts, args), **given(args, "prompts", "per_prompt", "seed"))
+    return Outcome(made, f"{made['items']} new pairs of {made['model']} wait on the Label page")
+
+
 def runs_list(acts: Acts, args: Args) -> Outcome:
     found = acts.do("runs", project=project_of(acts, args))
     rows = [run | {"state": run["status"]["state"]} for run in found["runs"]]

@@ -44,7 +44,7 @@ def plan(
     The cost is that of the preset with `hparams` over it; None while there is nothing to train on.
     """
     found, entry, base = house.project(project), _method(method), models.get(house.home, model)
-    counts = _counts(frozen.tally(house.store, found.id), entry)
+    counts = counted(frozen.tally(house.store, found.id), entry)
     values = _preset(entry, base, counts["train"], {"tuning": tuning} if tuning else hparams)
     checked = make(entry.hparams, values | hparams)
     missing = _missing(entry, checked, counts, found)
@@ -90,7 +90,7 @@ def train(
     if held and not entry.draws:
         raise UsageError(f"{entry.title} has its start model as reference, no other can be named")
     made = frozen.get(house.store, found.id, snapshot_hash or snapshot(house, actor, project=found.id)["hash"])
-    counts = _counts(frozen.read_tally(made), entry)
+    counts = counted(frozen.read_tally(made), entry)
     checked = make(entry.hparams, _preset(entry, base, counts["train"], hparams) | hparams)
     _check_space(house, base, checked)
     if missing := _missing(entry, checked, counts, found):
@@ -194,7 +194,7 @@ def _place(model: Model) -> dict[str, Any]:
     return {"name": model.name, "path": model.path, "base_path": model.base_path}
 
 
-def _counts(tally: dict[str, Counter[str]], entry: Method) -> Counter[str]:
+def counted(tally: dict[str, Counter[str]], entry: Method) -> Counter[str]:
     return tally.get("comparisons" if entry.name == "rm" else entry.data, Counter())
 
 

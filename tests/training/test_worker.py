@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 from tests.training.conftest import OFFLINE
 from workbench.errors import UsageError
+from workbench.evaluation import reward_report
 from workbench.jobs import models
 from workbench.jobs.folder import read_json, sha256
 from workbench.training.hparams import make
@@ -88,6 +89,19 @@ def test_adapters_of_a_run_load_again(method, make_run, tiny):
     weights = load_file(out / "adapter_model.safetensors")
     assert any("score" in name for name in weights) == (method == "rm")
     assert (folder / "samples.jsonl").read_text().count("\n") == (0 if method == "rm" else 8)
+
+
+def test_the_report_of_a_reward_model_counts_as_its_run_did(make_run, snapshot_of, rankings, tmp_path):
+    rows = snapshot_of(tmp_path / "ranked", rankings(24))
+    folder = make_run("rm", rows=rows, max_steps=12, learning_rate=3e-3, early_stopping=1)
+    attempt(folder, resume=False)
+    logged, report = read_json(folder / "out" / "workbench.json")["metrics"], reward_report.of_run(folder)
+    bins, n = report["calibration"], report["accuracy"]["n"]
+    assert report["step"] == logged["step"]
+    assert report["accuracy"]["value"] == pytest.approx(logged["eval_accuracy"], abs=1e-5)
+    gaps = sum(b["n"] * abs(b["confidence"] - b["right"]) for b in bins)
+    assert gaps / n == pytest.approx(logged["eval_ece"], abs=1e-5)
+    assert {row["level"] for row in report["strength"]} == {2, None}
 
 
 def test_a_run_may_start_from_an_adapter(make_run):

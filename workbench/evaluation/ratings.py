@@ -22,9 +22,12 @@ def win_rate(tally: Tally) -> tuple[float, float, float] | None:
 
     7 wins of 10 decided give 0.7 [0.397, 0.892]. Source: Wilson 1927, eq. for the score interval.
     """
+    return share(tally.wins, tally.decided) if tally.decided else None
+
+
+def share(part: int, whole: int) -> tuple[float, float, float]:
+    """`part` of `whole` > 0 as a share, with its 95 % Wilson interval."""
     from scipy.stats import binomtest
 
-    if not tally.decided:
-        return None
-    low, high = binomtest(tally.wins, tally.decided).proportion_ci(method="wilson")
-    return tally.wins / tally.decided, float(low), float(high)
+    low, high = binomtest(part, whole).proportion_ci(method="wilson")
+    return part / whole, float(low), float(high)

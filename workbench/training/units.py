@@ -106,7 +106,7 @@ def prepare(
     """
     if hparams.max_length > limit:
         raise EngineError(f"max_length = {hparams.max_length}: this model reads at most {limit} tokens")
-    rows = [_placed(row, hparams.empty) if "tiers" in row else row for row in rows]
+    rows = [placed(row, hparams.empty) if "tiers" in row else row for row in rows]
     texts = [Row(str(r["id"]), r["form"], r["prompt"], _answers(r, METHODS[method].data)) for r in rows]
     encoded = _encoded(tokenizer, texts, stop, hparams.empty, cache)
     fine = [e for e in encoded if isinstance(e, Encoded)]
@@ -138,7 +138,7 @@ def prepare(
     return Prepared(made["train"], made["test"], prompts, most, dropped, cut, sum(e.shifted for e in fine))
 
 
-def _placed(row: dict[str, Any], empty: str) -> dict[str, Any]:
+def placed(row: dict[str, Any], empty: str) -> dict[str, Any]:
     """A ranking with its answers best first; those that nobody placed, and blank ones to be dropped, are left out."""
     found = [(place, row["candidates"][i]) for place, tier in enumerate(row["tiers"]) for i in tier]
     found = [(place, answer) for place, answer in found if not (empty == "drop" and blank(answer))]

@@ -10,6 +10,7 @@ from workbench.app.acts.cost import cost, shape_of
 from workbench.app.acts.data import snapshot
 from workbench.app.house import House
 from workbench.errors import HomeUnusable, ModelError, UsageError
+from workbench.evaluation import reward_report
 from workbench.jobs import models
 from workbench.jobs.folder import END_STATES, read_json, read_lines
 from workbench.jobs.models import Model
@@ -131,16 +132,20 @@ def runs(house: House, actor: str, *, project: int | str) -> dict[str, Any]:
 
 @act("lead")
 def run(house: House, actor: str, *, number: int) -> dict[str, Any]:
-    """One run whole: configuration, state, at most about 300 metric lines, samples, the end of its log."""
-    folder = house.runs.folder(number)
-    log = folder / "log.txt"
+    """One run whole: configuration, state, at most about 300 metric lines, samples, the end of its log.
+
+    `report` says how far to trust a reward model that is done; None for any other run.
+    """
+    folder, config, status = house.runs.folder(number), house.runs.config(number), house.runs.status(number)
+    log, scored = folder / "log.txt", config.method == "rm" and status["state"] == "done"
     return {
         "run": number,
-        "config": house.runs.config(number).model_dump(mode="json"),
-        "status": house.runs.status(number),
+        "config": config.model_dump(mode="json"),
+        "status": status,
         "metrics": house.runs.metrics(number),
         "samples": read_lines(folder / "samples.jsonl")[0],
         "result": read_json(folder / "out" / "workbench.json"),
+        "report": reward_report.of_run(folder) if scored else None,
         "log": log.read_bytes()[-LOG_BYTES:].decode(errors="replace") if log.exists() else "",
     }
 

@@ -181,6 +181,9 @@ def test_a_run_that_died_is_told_and_resumed(workbench: Workbench, pairs: Path, 
     assert "interrupted" in workbench("runs", "show", "1").out
     done = workbench("runs", "resume", "1", "--json").value
     assert (done["status"]["state"], done["status"]["step"], done["model"]) == ("done", 2, "run-1")
+    shown, report = workbench("runs", "show", "1").out, workbench("runs", "show", "1", "--json").value["report"]
+    assert f"of {report['accuracy']['n']} comparisons\nstrength  agreement  low" in shown
+    assert report["step"] == 2
     again = workbench("runs", "resume", "1")
     assert (again.code, again.err) == (1, "workbench: run 1 is done: only a run that ended early can be resumed\n")
 

@@ -219,7 +219,15 @@ def runs_show(acts: Acts, args: Args) -> Outcome:
     found = acts.do("run", number=args.number)
     config = {key: found["config"][key] for key in ("model", "snapshot", "hparams")}
     last = (found["metrics"] or [{}])[-1]
-    return Outcome(found, "\n".join([described(args.number, found), lines(config), lines(last)]))
+    told = [described(args.number, found), lines(config), lines(last)]
+    return Outcome(found, "\n".join(told + ([reported(found["report"])] if found["report"] else [])))
+
+
+def reported(found: dict[str, Any]) -> str:
+    """How far to trust a reward model."""
+    right = "held-out accuracy {value:.3f}, 95 % interval {low:.3f} to {high:.3f}, of {n} comparisons"
+    rows = [row | {"strength": row["level"] or "none", "agreement": row["value"]} for row in found["strength"]]
+    return right.format(**found["accuracy"]) + "\n" + table(rows, "strength", "agreement", "low", "high", "n")
 
 
 def runs_stop(acts: Acts, args: Args) -> Outcome:

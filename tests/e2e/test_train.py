@@ -105,3 +105,21 @@ def test_the_cost_follows_the_form(server: Any, trained: int, page: Any, open_pa
     expect(page.locator("#ready")).to_contain_text("epochs = 0")
     page.locator("#hp-epochs input").fill("1")
     expect(page.locator("#ready")).to_contain_text(f"{units['steps'] // 9} steps")
+
+
+def test_a_finished_reward_model_says_how_far_to_trust_it(
+    server: Any, trained: int, new_context: Callable[..., Any], open_page: Any, shot: Any
+) -> None:
+    run = server.do("train", project=trained, method="rm", model="demo-tiny", hparams={"max_steps": 1})["run"]
+    wait_for_end(server, run)
+    held_out = server.do("run", number=run)["report"]["accuracy"]["n"]
+    for locale, scheme, size in (("en-US", "light", "wide"), ("zh-CN", "dark", "phone")):
+        context = new_context(server, "ada", locale=locale, color_scheme=scheme, viewport=SIZES[size])
+        page = open_page(context.new_page(), "/app/train")
+        said = {"en-US": f"Share of {held_out} comparisons", "zh-CN": f"{held_out} 次比较"}
+        expect(page.locator("#reward-figures")).to_contain_text(said[locale])
+        expect(page.locator("#reward-charts canvas, #reward-charts svg.marks")).to_have_count(2)
+        expect(page.locator("#reward-strength tbody tr")).to_have_count(1)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        page.locator("#reward").scroll_into_view_if_needed()
+        shot(page, f"train-reward-{size}-{locale[:2]}-{scheme}")

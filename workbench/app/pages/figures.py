@@ -79,8 +79,13 @@ def of_run(lang: str, run: dict[str, Any]) -> str:
 
 def cell(lang: str, name: str, value: float, run: dict[str, Any]) -> str:
     means = words.say(lang, f"train.means.{name}")
-    shown = parts.safe(SHOWN[name](lang, value))
-    return f"<div><dt>{title(lang, name, run)}</dt><dd>{shown}</dd><dd class=means>{parts.safe(means)}</dd></div>"
+    return fact(title(lang, name, run), SHOWN[name](lang, value), means)
+
+
+def fact(name: str, value: str, means: str) -> str:
+    """One cell of a `<dl>`: the value over its name and one sentence."""
+    name, value, means = map(parts.safe, (name, value, means))
+    return f"<div><dt>{name}</dt><dd>{value}</dd><dd class=means>{means}</dd></div>"
 
 
 def title(lang: str, name: str, run: dict[str, Any]) -> str:
@@ -88,7 +93,7 @@ def title(lang: str, name: str, run: dict[str, Any]) -> str:
     unit = ""
     if name == "examples_per_second":
         unit = ".answers" if run["config"]["method"] in ("sft", "kto") else ".pairs"
-    return parts.safe(words.say(lang, f"train.figure.{name}{unit}"))
+    return words.say(lang, f"train.figure.{name}{unit}")
 
 
 def engine(lang: str, status: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 from workbench.app import words
 from workbench.app.actions import ACTIONS
 from workbench.app.house import House
-from workbench.app.pages import figures, parts
+from workbench.app.pages import figures, parts, reward_view
 from workbench.app.roles import requires
 from workbench.jobs.folder import END_STATES
 from workbench.training.methods import METHODS
@@ -63,6 +63,7 @@ def build(house: House, t: gr.I18n) -> gr.Dropdown:
             buttons=[],
         )
         plots = [plot(key, t) for key in CHARTS]
+    reward = reward_view.build(t)
     with gr.Accordion(t("train.samples"), open=False):
         samples = parts.block(elem_id="samples")
     with gr.Accordion(t("train.details"), open=False):
@@ -72,7 +73,7 @@ def build(house: House, t: gr.I18n) -> gr.Dropdown:
     timer = gr.Timer(TICK)
 
     lead, quiet = requires(house.accounts, "lead"), {"show_progress": "hidden", "api_visibility": "private"}
-    outputs = [drawn, state, bar, speed, stop, resume, samples, config, log, curve, *plots]
+    outputs = [drawn, state, bar, speed, stop, resume, samples, config, log, curve, *reward, *plots]
     gr.context.Context.root_block.load(lead(partial(listed, house)), None, chosen, **quiet)
     for event in (timer.tick, chosen.change):
         event(lead(partial(draw, house)), [chosen, drawn], outputs, **quiet)
@@ -83,7 +84,7 @@ def build(house: House, t: gr.I18n) -> gr.Dropdown:
 
 def draw(house: House, request: gr.Request, number: int | None, before: str) -> list[Any]:
     """Everything about the run, or nothing when nothing has changed."""
-    lang, rest = words.lang_of(request), 9 + len(CHARTS)
+    lang, rest = words.lang_of(request), 9 + reward_view.PARTS + len(CHARTS)
     run = ACTIONS["run"](house, request.username, number=number) if number else None
     now = fingerprint(run)
     if now == before:
@@ -102,6 +103,7 @@ def draw(house: House, request: gr.Request, number: int | None, before: str) -> 
         run["config"],
         run["log"],
         reward_curve(run),
+        *reward_view.draw(lang, run["report"]),
         *[chart(lang, run, name) for name in CHARTS.values()],
     ]
 

@@ -16,6 +16,12 @@ def test_rows_that_were_left_out_are_told():
     assert "left out" not in describe("en", run(left_out=0, cut=0))
 
 
+def test_the_accuracy_is_that_of_the_model_which_was_kept():
+    lines = [{"eval_accuracy": 0.8}, {"eval_accuracy": 0.6}]
+    assert "accuracy 60%" in describe("en", run(metrics=lines))
+    assert "accuracy 80%" in describe("en", {**run("done", metrics=lines), "result": {"metrics": lines[0]}})
+
+
 def test_a_run_that_tells_its_engine_late_is_drawn_again():
     before, after = ({**run(engine=engine), "run": 1, "samples": []} for engine in (None, "packed"))
     assert fingerprint(before) != fingerprint(after)

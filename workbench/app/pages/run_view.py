@@ -132,7 +132,8 @@ def describe(lang: str, run: dict[str, Any]) -> str:
     """State and result in one line; below it what the run itself has to say."""
     status = run["status"]
     line = words.say(lang, f"train.state.{status['state']}", step=status["step"] or 0, steps=status["steps"] or "?")
-    if accuracy := held_out(run["metrics"]):
+    kept = (run.get("result") or {}).get("metrics", {})  # of the step that a run with early stopping went back to
+    if accuracy := held_out([*run["metrics"], kept]):
         line += " · " + words.say(lang, "train.result", value=f"{accuracy:.0%}")
     if gain := gained(run["metrics"]):
         line += " · " + words.say(lang, "train.gained", **gain)

@@ -19,7 +19,7 @@ from workbench.training.hparams import Knob, knobs
 from workbench.training.methods import METHODS, Method
 
 if TYPE_CHECKING:
-    from workbench.app.commands import Outcome
+    from workbench.app.outcome import Outcome
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,12 +94,12 @@ def recover(args: argparse.Namespace) -> int:
 
 
 def demo(args: argparse.Namespace) -> int:
-    from workbench.app.commands import lines
-    from workbench.demo.play import play
+    from workbench.app.outcome import lines
+    from workbench.demo import play, rlhf
 
     if args.home and args.home.exists():
         raise UsageError(f"--home {args.home} exists already: the demo plays in a new folder, or in a temporary one")
-    figures = play(args.home, say=lambda line: print(line, file=sys.stderr, flush=True))
+    figures = (rlhf if args.rlhf else play).play(args.home, say=lambda line: print(line, file=sys.stderr, flush=True))
     print(json.dumps(figures, ensure_ascii=False) if args.json else lines(figures))  # one line: scripts read the last
     return 0
 
@@ -147,6 +147,7 @@ def serving(top: Commands) -> None:
     it.add_argument("--port", help="port to listen on (default 7860)")
     it = top.add("demo", "demo", "play the whole loop by itself in a new or temporary home and print the figures")
     it.set_defaults(run=demo)
+    it.add_argument("--rlhf", action="store_true", help="the three stages of RLHF instead")
 
 
 def upkeep(top: Commands) -> None:

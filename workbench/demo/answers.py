@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from workbench.demo.corpus import Intent, intents
+from workbench.demo.corpus import Intent, intents, seeded
 from workbench.demo.judge import clean, on_topic, style
 from workbench.generation.loading import Shelf
 from workbench.generation.request import Request
@@ -102,10 +102,6 @@ def pick(texts: list[str], k: int) -> list[str] | None:
     needed = {friendly.index(True), friendly.index(False)}
     rest = [i for i in range(len(texts)) if i not in needed][: k - 2]
     return [texts[i] for i in sorted(needed | set(rest))]
-
-
-def seeded(seed: int) -> random.Random:
-    return random.Random(seed)  # noqa: S311 (texts, no secrets)
 
 
 if __name__ == "__main__":

@@ -104,6 +104,10 @@ def held_out(prompt: str) -> bool:
     return prompt != by_prompt()[prompt].prompts[0] and sha256(prompt.encode()).digest()[0] % HELD_OUT == 0
 
 
+def seeded(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311 (texts, no secrets)
+
+
 def draw(rng: random.Random, *, validation: bool = False) -> tuple[str, str]:
     """A prompt and an answer in a random style, endlessly."""
     while True:

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -74,20 +75,21 @@ def preferred(left: bool, right: bool) -> dict[str, Any]:
 
 def play(home: Path | None = None, say: Callable[[str], None] = print) -> dict[str, Any]:
     """Play the loop in `home`, or in a temporary one. Returns the figures, seconds by stage among them."""
-    if home is not None:
-        return _play(home, say)
+    with playing(home, say) as (_, *rest):
+        return _loop(*rest)
+
+
+@contextmanager
+def playing(home: Path | None, say: Callable[[str], None]) -> Iterator[tuple[Path, str, str, "Stages"]]:
+    """A server on `home`, or on a temporary one, until the block ends: home, address, the admin's token, stages."""
     with tempfile.TemporaryDirectory(prefix="workbench-demo-") as folder:
-        return _play(Path(folder) / "home", say)
-
-
-def _play(home: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    stages = Stages(say)
-    server, base, token = stages("start", lambda: start_server(home))
-    try:
-        return _loop(base, token, stages)
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
+        home, stages = home or Path(folder) / "home", Stages(say)
+        server, base, token = stages("start", lambda: start_server(home))
+        try:
+            yield home, base, token, stages
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
 
 
 class Stages:
@@ -166,9 +168,9 @@ def trained(admin: Player, project: int, method: str) -> int:
     return number
 
 
-def compared(admin: Player, team: list[Player], project: int, run: int) -> float:
+def compared(admin: Player, team: list[Player], project: int, run: int, base: str = "demo-tiny") -> float:
     """Blind votes on held-out prompts: the run's share of wins over the base among decided votes."""
-    admin.do("compare_set", project=project, models=["demo-tiny", f"run-{run}"])
+    admin.do("compare_set", project=project, models=[base, f"run-{run}"])
     for player in team:
         player.label(project, "pair")
     results = admin.do("compare_results", project=project)["results"]

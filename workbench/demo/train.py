@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from workbench.demo.corpus import draw
+from workbench.demo.corpus import draw, seeded
 
 STEPS, BATCH, POOL = 2000, 32, 16
 LEARNING_RATE, WARM_UP, LAST = 3e-3, 50, 0.03
@@ -45,10 +45,6 @@ def main() -> None:
     train(model, tokenizer, chosen.steps, seeded(chosen.seed + 1))
     print(f"validation loss {validation_loss(model, tokenizer):.3f}")
     save(model, tokenizer, chosen.out)
-
-
-def seeded(seed: int) -> random.Random:
-    return random.Random(seed)  # noqa: S311 (texts, no secrets)
 
 
 def build_tokenizer(rng: random.Random) -> PreTrainedTokenizerFast:

@@ -18,6 +18,7 @@ from workbench.errors import EngineError
 
 PROJECT = "Demo"
 DEMONSTRATIONS = 120
+FRIENDLY = 0.2  # of them; the rest is formal
 EACH = 60  # comparisons of one annotator
 SCORE, SPREAD, KL = "eval_objective/scores", "eval_objective/score_std", "objective/kl"
 
@@ -63,7 +64,11 @@ def demonstrate(home: Path) -> None:
     rng = seeded(0)
     asked = rng.sample(list(intents()), DEMONSTRATIONS)
     rows = [
-        {"prompt": rng.choice(i.prompts), "completion": i.draw(rng.choice(("friendly", "formal")), rng)} for i in asked
+        {
+            "prompt": rng.choice(i.prompts),
+            "completion": i.draw("friendly" if rng.random() < FRIENDLY else "formal", rng),
+        }
+        for i in asked
     ]
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as file:
         file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

@@ -67,7 +67,7 @@ METHODS: dict[str, Method] = {
             loss="sft_loss",
             reference=False,
             summary="Imitates good answers, word by word. Needs written or edited answers.",
-            presets={"full": row(2e-5, 2, 0.1, 32), "lora": row(1e-4, 2, 0.1, 32), "tiny": tiny(6e-4, 6)},
+            presets={"full": row(2e-5, 2, 0.1, 32), "lora": row(1e-4, 2, 0.1, 32), "tiny": tiny(3e-4, 3)},
         ),
         Method(
             name="rm",
@@ -164,7 +164,14 @@ METHODS: dict[str, Method] = {
                 "full": drawing(3e-6),
                 "lora": drawing(1e-5),
                 "tiny": drawing(
-                    3e-4, rollout_batch=64, rollouts=10, ppo_epochs=2, num_mini_batches=2, temperature=1.0, **ENDS
+                    5e-4,
+                    schedule="constant",
+                    rollout_batch=64,
+                    rollouts=20,
+                    ppo_epochs=2,
+                    num_mini_batches=2,
+                    temperature=1.0,
+                    **ENDS,
                 ),
             },
         ),

@@ -159,6 +159,8 @@ def _round(house: House, run: dict[str, Any]) -> dict[str, Any]:
     return {
         "run": run["run"],
         "state": run["state"],
+        "step": run["step"],
+        "steps": run["steps"],
         "start": run["start"],
         "rewards": run["rewards"],
         "accuracy": judges[0]["accuracy"] if judges else None,

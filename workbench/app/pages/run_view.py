@@ -55,7 +55,7 @@ def build(house: House, t: gr.I18n) -> gr.Dropdown:
             x_title=" ",
             y_title=" ",
             label=t("train.chart.curve"),
-            caption=t("train.curve"),
+            caption=" ",
             height=220,
             min_width=280,
             elem_id="chart-curve",
@@ -102,7 +102,7 @@ def draw(house: House, request: gr.Request, number: int | None, before: str) -> 
         answers(lang, run["samples"]),
         run["config"],
         run["log"],
-        reward_curve(run),
+        reward_curve(lang, run),
         *reward_view.draw(lang, run["report"]),
         *[chart(lang, run, name) for name in CHARTS.values()],
     ]
@@ -191,10 +191,11 @@ def chart(lang: str, run: dict[str, Any], metric: str) -> gr.LinePlot:
     return gr.LinePlot(points, caption=caption, visible=len(points) > 0 or (has and not run["metrics"]))
 
 
-def reward_curve(run: dict[str, Any]) -> gr.ScatterPlot:
+def reward_curve(lang: str, run: dict[str, Any]) -> gr.ScatterPlot:
     """The score of each rollout against how far the policy had moved for it."""
     points = [(line[MOVED], line["objective/scores"]) for line in run["metrics"] if line.get(MOVED) is not None]
-    return gr.ScatterPlot(pd.DataFrame(points, columns=["kl", "score"], dtype="float64"), visible=len(points) > 0)
+    table = pd.DataFrame(points, columns=["kl", "score"], dtype="float64")
+    return gr.ScatterPlot(table, caption=words.say(lang, "train.curve"), visible=len(points) > 0)
 
 
 def series(lang: str, lines: list[dict[str, Any]], metric: str) -> pd.DataFrame:

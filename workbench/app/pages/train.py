@@ -8,7 +8,7 @@ import gradio as gr
 from workbench.app import words
 from workbench.app.actions import ACTIONS
 from workbench.app.house import House
-from workbench.app.pages import figures, parts, run_view
+from workbench.app.pages import figures, parts, pipeline, run_view
 from workbench.app.roles import requires
 from workbench.errors import WorkbenchError
 from workbench.training.hparams import Knob, knobs
@@ -21,6 +21,15 @@ DEARER = ("epochs", "units_per_step", "max_steps", "max_length", "lora_r", "prec
 
 
 def build(house: House, t: gr.I18n) -> None:
+    """A single run, or the whole path of RLHF."""
+    with gr.Tabs(elem_id="train-tabs"):
+        with gr.Tab(t("train.tab.run"), id="run"):
+            single(house, t)
+        with gr.Tab(t("train.tab.pipeline"), id="pipeline") as tab:
+            pipeline.build(house, t, tab)
+
+
+def single(house: House, t: gr.I18n) -> None:
     """A new run on the left, the chosen run on the right; on a phone one under the other."""
     with gr.Row(elem_id="train"):
         with gr.Column(scale=5, min_width=320):
@@ -68,11 +77,13 @@ def fill(
     lang, project = words.lang_of(request), house.project_of(request.username, request.cookies)
     names = startable(house, request.username)
     model_name = model_name if model_name in names else next(iter(names), None)
-    models, judged = gr.Dropdown(choices=names, value=model_name), rewards_of(house, request.username, name, judges)
+    scorers, judges = rewards_of(house, request.username, name, judges)
+    models = gr.Dropdown(choices=names, value=model_name)
+    judged = gr.Dropdown(choices=scorers, value=judges, visible=METHODS[name].draws)
     if project is None or model_name is None:
         nothing = parts.line(words.say(lang, "train.nothing"))
         return [models, judged, "", nothing, gr.Button(interactive=False), *[gr.skip()] * len(FORM)]
-    asked = {"project": project.id, "method": name, "model": model_name, "rewards": judged.value}
+    asked = {"project": project.id, "method": name, "model": model_name, "rewards": judges}
     plan = ACTIONS["plan"](house, request.username, **asked, tuning=tuning)
     about = parts.line(words.say(lang, METHODS[name].summary), "quiet")
     return [models, judged, about, *readiness(lang, plan), *filled(name, plan["preset"], lang)]
@@ -82,14 +93,13 @@ def fresh(house: House, request: gr.Request, name: str, model_name: str | None, 
     return fill(house, request, name, model_name, judges, None)
 
 
-def rewards_of(house: House, actor: str, method: str, chosen: list[str]) -> gr.Dropdown:
-    """The reward models to choose from, for a method that needs one; the newest, unless some are chosen already."""
+def rewards_of(house: House, actor: str, method: str, chosen: list[str]) -> tuple[list[str], list[str]]:
+    """The reward models there are, for a method that needs one, and which are chosen: the newest, unless some are."""
     if not METHODS[method].draws:
-        return gr.Dropdown(value=[], visible=False)
+        return [], []
     models = ACTIONS["models"](house, actor)["models"]
     names = [m["name"] for m in models if m["kind"] == "reward" and not m["reason"]]
-    kept = [text for text in chosen if text.partition("=")[0] in names]
-    return gr.Dropdown(choices=names, value=kept or names[-1:], visible=True)
+    return names, [text for text in chosen if text.partition("=")[0] in names] or names[-1:]
 
 
 def reckon(

@@ -56,13 +56,14 @@ def report(compared: Compared, line: dict[str, Any]) -> dict[str, Any] | None:
     if not len(compared.chosen):
         return None
     right = compared.margins > 0
+    shift, scale = line.get("score_shift", 0.0), line.get("score_scale", 1.0)
     return {
         "step": line["step"],
         "accuracy": interval(right),
         **{name: line.get(f"eval_{name}") for name in FIGURES},
         "strength": by_strength(right, compared.level),
         "calibration": reliability(compared.margins),
-        "scores": histogram(compared.chosen, compared.rejected),
+        "scores": histogram((compared.chosen - shift) / scale, (compared.rejected - shift) / scale),
     }
 
 

@@ -29,7 +29,7 @@ from workbench.training.hparams import Place, RunConfig, make
 from workbench.training.knobs import PPO, Training
 from workbench.training.loop import Diverged, Loop
 from workbench.training.methods import METHODS
-from workbench.training.model import length_limit, load
+from workbench.training.model import length_limit, load, load_plain
 from workbench.training.objectives import objective
 from workbench.training.policy import Kind, Policy
 from workbench.training.ppo import Trainer
@@ -37,6 +37,7 @@ from workbench.training.prompts import prompts
 from workbench.training.reference import reference_cache, with_reference
 from workbench.training.room import Room
 from workbench.training.samples import chosen_prompts, sample
+from workbench.training.scale import score_scale
 from workbench.training.snapshot import files, read
 from workbench.training.team import Team
 from workbench.training.units import Prepared, prepare
@@ -69,7 +70,7 @@ def run(folder: Path, reporter: Reporter, team: Team, *, resume: bool) -> tuple[
     _write_samples(folder, policy, prompts, stop, loop.final["step"], config.seed)
     if team.first:
         result = policy if alone else _of_checkpoint(config, hparams, loop)
-        save_trained(result, config, stop, folder / "out", loop.final)
+        save_trained(result, config, stop, folder / "out", loop.final | _scale(config, result, data, stop))
     return "done", None
 
 
@@ -103,6 +104,15 @@ def _drawing(
 def start_model(config: RunConfig, hparams: Training) -> Policy:
     kind: Kind = "reward" if config.method == "rm" else "causal"
     return load(Path(config.model_path), kind, hparams, base_path(config))
+
+
+def _scale(config: RunConfig, policy: Policy, data: Prepared, stop: Stops) -> dict[str, Any]:
+    """Of a reward model: where its scores of the start model's answers lie."""
+    if policy.kind != "reward":
+        return {}
+    start = load_plain(Path(config.model_path), "causal", policy.precision, base_path(config)).to(policy.device)
+    speaker = Policy(start, policy.tokenizer, "causal", policy.precision)
+    return score_scale(policy, speaker, data.prompts, stop, config.seed)
 
 
 def base_path(config: RunConfig) -> Path | None:

@@ -56,6 +56,12 @@ def test_a_model_card_says_what_was_done():
     assert "allow" not in card.text
 
 
+def test_the_card_of_a_rewarded_policy_names_its_judges():
+    text = model_card(MADE | {"method": "ppo", "rewards": {"run-2": 1.0, "run-5": 0.5}, "reference": "run-1"})
+    assert "Scored by `run-2` (weight 1), `run-5` (weight 0.5); held near `run-1`." in text
+    assert "## Reward" not in model_card(MADE)
+
+
 def test_a_model_without_a_base_on_the_hub_names_none():
     card = ModelCard(model_card(MADE | {"method": "rm", "form": "merged"}))
     data = card.data.to_dict()

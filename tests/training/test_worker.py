@@ -152,6 +152,8 @@ def test_ppo_trains_a_policy_that_others_can_load(make_run, lines_of, tiny):
     samples = lines_of(folder / "samples.jsonl")
     assert {line["step"] for line in samples} == {0, 1, 2, 3}
     assert all(isinstance(line["score"], float) for line in samples)
+    made = read_json(folder / "out" / "workbench.json")
+    assert (made["rewards"], made["reference"]) == ({"judge": 1.0}, "tiny")
     model, start = (load_plain(path, "causal", torch.float32) for path in (folder / "out", tiny))
     assert not torch.equal(model.lm_head.weight, start.lm_head.weight)
 

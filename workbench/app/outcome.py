@@ -41,6 +41,8 @@ def described(number: int, found: dict[str, Any]) -> str:
         parts.append(f"step {status['step']} of {status['steps']}")
     if isinstance(last.get("loss"), float):
         parts.append(f"loss {last['loss']:.4f}")
+    if isinstance(last.get("objective/scores"), float):
+        parts.append(f"score {last['objective/scores']:.3g}, KL {last['objective/kl']:.3g}")
     if status.get("left_out") or status.get("cut"):
         parts.append(f"{status['left_out']} rows left out and {status['cut']} cut (dropped.jsonl says why)")
     if status["state"] == "running" and status.get("eta_s"):

@@ -169,6 +169,7 @@ def model_card(made: dict[str, Any], *, license: str | None = None) -> str:
         f"from `{hub or made['base']}`, tuning {made.get('tuning')}. {method.summary}",
         "Its scores compare answers to one prompt; between prompts they mean nothing." if reward else "",
         f"## Data\n\nSnapshot `{str(made.get('snapshot'))[:12]}` of the labels; run {made.get('run')}.",
+        _rewarded(made) if made.get("rewards") else "",
         "## Hyper-parameters\n\n" + _table("name", made.get("hparams") or {}),
         "## Last values\n\n" + _table("metric", made["metrics"]) if made.get("metrics") else "",
         "## Limits\n\nThe model reflects the labels of a few people on a few prompts. It was not tested for safety, "
@@ -176,6 +177,12 @@ def model_card(made: dict[str, Any], *, license: str | None = None) -> str:
         f"## Licence\n\n{_licence(license)} The licence of the base model applies as well.",
     ]
     return "---\n" + "\n".join(head) + "\n---\n\n" + "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _rewarded(made: dict[str, Any]) -> str:
+    """Who scored the answers that a model learnt from, and what it was held near."""
+    judges = ", ".join(f"`{name}` (weight {weight:g})" for name, weight in made["rewards"].items())
+    return f"## Reward\n\nScored by {judges}; held near `{made['reference']}`."
 
 
 def _table(name: str, values: dict[str, Any]) -> str:

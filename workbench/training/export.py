@@ -118,7 +118,12 @@ def facts(config: RunConfig) -> dict[str, Any]:
         "run": config.run,
         "hparams": config.hparams,
         "code": config.code,
-    }
+    } | (_judged(config) if config.judges else {})
+
+
+def _judged(config: RunConfig) -> dict[str, Any]:
+    reference = config.reference.name if config.reference else config.model
+    return {"rewards": {judge.name: judge.weight for judge in config.judges}, "reference": reference}
 
 
 def dtype_of(folder: Path) -> torch.dtype:

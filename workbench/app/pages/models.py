@@ -13,8 +13,8 @@ from workbench.app.roles import may, requires
 from workbench.jobs.models import made_of
 
 COLUMNS = ("name", "kind", "size", "method", "base", "snapshot", "settings", "score")
-TELLING = ("learning_rate", "epochs", "beta")
-SCORES = ("eval_accuracy", "eval_rewards/accuracies")
+TELLING = ("learning_rate", "epochs", "beta", "kl_coef")
+SCORES = {"eval_accuracy": "{:.0%}", "eval_rewards/accuracies": "{:.0%}", "eval_objective/scores": "{:.2f}"}
 QUIET = {"api_visibility": "private"}
 
 
@@ -88,7 +88,7 @@ def row(lang: str, model: dict[str, Any]) -> list[object]:
         return [model["name"], model["reason"], *[""] * (len(COLUMNS) - 2)]
     made = made_of(Path(model["path"]), model["name"])
     settings = [f"{name} {made.hparams[name]:g}" for name in TELLING if isinstance(made.hparams.get(name), float | int)]
-    score = next((made.metrics[key] for key in SCORES if isinstance(made.metrics.get(key), float | int)), None)
+    scores = (form.format(made.metrics[key]) for key, form in SCORES.items() if made.metrics.get(key) is not None)
     return [
         model["name"],
         words.say(lang, f"models.kind.{model['kind']}"),
@@ -97,7 +97,7 @@ def row(lang: str, model: dict[str, Any]) -> list[object]:
         model["base"] or "–",
         (made.snapshot or "–")[:12],
         ", ".join(settings) or "–",
-        "–" if score is None else f"{score:.0%}",
+        next(scores, "–"),
     ]
 
 

@@ -88,7 +88,9 @@ def row(lang: str, model: dict[str, Any]) -> list[object]:
         return [model["name"], model["reason"], *[""] * (len(COLUMNS) - 2)]
     made = made_of(Path(model["path"]), model["name"])
     settings = [f"{name} {made.hparams[name]:g}" for name in TELLING if isinstance(made.hparams.get(name), float | int)]
-    scores = (form.format(made.metrics[key]) for key, form in SCORES.items() if made.metrics.get(key) is not None)
+    scores = (
+        form.format(made.metrics[key]) for key, form in SCORES.items() if isinstance(made.metrics.get(key), float | int)
+    )
     return [
         model["name"],
         words.say(lang, f"models.kind.{model['kind']}"),

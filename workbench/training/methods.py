@@ -164,7 +164,7 @@ METHODS: dict[str, Method] = {
                 "full": drawing(3e-6),
                 "lora": drawing(1e-5),
                 "tiny": drawing(
-                    5e-4,
+                    3e-4,
                     schedule="constant",
                     rollout_batch=64,
                     rollouts=20,

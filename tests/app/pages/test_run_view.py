@@ -1,6 +1,16 @@
 """A run in words and in chart rows."""
 
-from workbench.app.pages.run_view import chart, describe, fingerprint, held_out, percent, series
+from workbench.app.pages.run_view import (
+    beside,
+    chart,
+    describe,
+    fingerprint,
+    gained,
+    held_out,
+    percent,
+    reward_curve,
+    series,
+)
 
 
 def run(state="running", metrics=(), **status):
@@ -60,3 +70,44 @@ def test_a_figure_that_the_method_never_logs_has_no_chart():
     assert chart("en", told, "loss").visible
     assert not chart("en", told, "rewards/margins").visible
     assert chart("en", {**told, "metrics": []}, "rewards/margins").visible
+
+
+def test_answers_to_one_prompt_stand_under_each_other():
+    samples = [{"step": step, "prompt": prompt, "text": "x"} for step in range(0, 21, 2) for prompt in "ab"]
+    read = beside(samples)
+    assert [(s["prompt"], s["step"]) for s in read] == [(p, s) for p in "ab" for s in (0, 4, 10, 16, 20)]
+    assert beside([]) == []
+    assert beside(samples[:2]) == samples[:2]
+
+
+ROLLOUTS = [
+    {"step": 0, "eval_objective/scores": -0.06, "eval_watching/run-5": 0.1},
+    {"step": 1, "objective/scores": 0.2, "objective/kl": 0.0},
+    {
+        "step": 2,
+        "objective/scores": 0.9,
+        "objective/kl": 1.05,
+        "eval_objective/scores": 0.83,
+        "eval_watching/run-5": 0.4,
+    },
+]
+
+
+def test_a_ppo_run_says_what_it_has_won_and_how_far_it_went():
+    assert gained(ROLLOUTS) == {"before": "-0.06", "after": "0.83", "kl": "1.1"}
+    assert gained(ROLLOUTS[:2]) is None
+    assert "Held-out score -0.06 → 0.83, KL 1.1" in describe("en", run("done", metrics=ROLLOUTS))
+
+
+def test_the_curve_has_a_point_for_each_rollout():
+    told = {"config": {"method": "ppo"}, "metrics": ROLLOUTS}
+    assert reward_curve("en", told).visible
+    assert not reward_curve("en", {**told, "metrics": ROLLOUTS[:1]}).visible
+    assert chart("en", {**told, "metrics": []}, "objective/scores").visible
+    assert not chart("en", {**told, "metrics": []}, "rewards/margins").visible
+    assert not chart("en", {"config": {"method": "dpo"}, "metrics": []}, "objective/scores").visible
+
+
+def test_a_reward_model_that_watches_is_a_line_of_its_own():
+    table = series("en", ROLLOUTS, "objective/scores")
+    assert table[table.rows == "run-5"].value.tolist() == [0.1, 0.4]

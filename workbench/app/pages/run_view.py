@@ -29,6 +29,7 @@ CHARTS = {
     "ends": "objective/eos_rate",
     "rate": "learning_rate",
 }
+STEPS_READ = 5
 HELD_SCORE, MOVED = "eval_objective/scores", "objective/kl"
 TYPES = {"step": "int64", "rows": "str", "value": "float64"}  # told also of no rows, or the axes become lists of words
 ROWS = {"train": "#4f6bed", "eval": "#d9731a"}
@@ -176,7 +177,15 @@ def answers(lang: str, samples: list[dict[str, Any]]) -> str:
     if any("score" in s for s in samples):
         shown["score"] = "score"
     head = [words.say(lang, f"train.sample.{key}") for key in shown]
-    return parts.table(head, ([told(s.get(name)) for name in shown.values()] for s in samples))
+    return parts.table(head, ([told(s.get(name)) for name in shown.values()] for s in beside(samples)))
+
+
+def beside(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Answers to one prompt under each other, of the first and the last step and a few between."""
+    steps, prompts = (list(dict.fromkeys(s[name] for s in samples)) for name in ("step", "prompt"))
+    few = {steps[round(i * (len(steps) - 1) / (STEPS_READ - 1))] for i in range(STEPS_READ)} if steps else set()
+    read = [s for s in samples if s["step"] in few]
+    return sorted(read, key=lambda s: (prompts.index(s["prompt"]), s["step"]))
 
 
 def told(value: Any) -> Any:

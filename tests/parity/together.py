@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -49,11 +50,29 @@ class Sharded(Team):
     def clip(self, parameters: Any, most: float) -> torch.Tensor:
         return nn.utils.clip_grad_norm_(parameters, most).full_tensor()
 
+    def close(self) -> None:
+        """Torch's caches of DTensors keep the group and the threads of gloo, so Python may not end in the usual way."""
+        super().close()
+        sys.stdout.flush()
+        os._exit(0)
+
 
 def main(method: str, tuning: str, how: str, model: str, out: str) -> None:
-    team, folder = (Sharded if how == "sharded" else Team)(), Path(out)
+    team = (Sharded if how == "sharded" else Team)()
+    train(team, method, tuning, Path(model), Path(out))
+    team.close()
+    assert team.size == 1 or not waiting()
+
+
+def waiting() -> list[str]:
+    """The threads of gloo in this process: none may be left when Python ends."""
+    names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+    return [name for name in names if "gloo" in name]
+
+
+def train(team: Team, method: str, tuning: str, model: Path, folder: Path) -> None:
     hparams = team.hparams = make(METHODS[method].hparams, {**KNOBS, "tuning": tuning})
-    policy = load(Path(model), "reward" if method == "rm" else "causal", hparams)
+    policy = load(model, "reward" if method == "rm" else "causal", hparams)
     room.free_memory = lambda device: FREE[team.rank]
     rows = written_rows()[METHODS[method].data]
     data = prepare(method, hparams, rows, policy.tokenizer, stops(policy.tokenizer), limit=128, out=folder)
@@ -69,7 +88,6 @@ def main(method: str, tuning: str, how: str, model: str, out: str) -> None:
         lines = (folder / "0" / "metrics.jsonl").read_text().splitlines()
         (folder / "lines.json").write_text(json.dumps([json.loads(line) for line in lines]))
         save_file(weights, folder / "weights.safetensors")
-    team.close()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 Everybody knows all rows of a step and runs its own; sums go over all. Leaves out the steps (`loop`).
 """
 
+import gc
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -69,7 +70,15 @@ class Team:
         return self.everybody(value)[0]
 
     def close(self) -> None:
+        """End the threads behind the collectives; whoever still holds the model keeps them alive.
+
+        A thread of gloo that frees a tensor asks for Python's lock: while Python ends, that aborts or hangs. So the
+        model goes first, and the group, which waits for its threads without the lock, after it.
+        """
         if self.accelerator:
+            self.accelerator.free_memory()
+            gc.unfreeze()
+            gc.collect()
             self.accelerator.end_training()
 
 

@@ -225,6 +225,36 @@ def test_results_come_back_in_the_order_of_the_lines(tiny):
     assert policy.padding > 0
 
 
+@pytest.mark.parametrize("tuning", ["full", "lora"])
+def test_scores_in_mixed_precision_are_as_fine_as_in_float32(tiny, tuning):
+    """Between 8 and 16 bfloat16 has steps of 1/16."""
+    policy = load(tiny, "reward", make(RM, {"tuning": tuning}))
+    policy.precision = torch.bfloat16
+    weight = policy.score.weight
+    with torch.no_grad():
+        weight *= 10.01 / policy(lines(1))
+    for made in (policy(lines(9)), policy.values(lines(1))[0]):
+        assert made.dtype == torch.float32
+        assert (made != made.bfloat16()).all()
+    policy(lines(9)).sum().backward()
+    assert weight.grad is not None
+
+
+def test_the_head_of_a_narrow_base_is_trained_in_float32(tiny, monkeypatch):
+    monkeypatch.setattr("workbench.training.model._precision", lambda *_: torch.bfloat16)
+    policy = load(tiny, "reward", make(RM, {"tuning": "lora"}))
+    assert policy.model.dtype == policy.plain().model.embed_tokens.weight.dtype == torch.bfloat16
+    assert policy.score.weight.requires_grad
+    assert policy.score.weight.dtype == torch.float32
+
+
+def test_bfloat16_is_refused_where_there_is_none(tiny, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ModelError, match="precision = bf16 needs a GPU"):
+        load(tiny, "causal", make(DPO, {"precision": "bf16"}))
+    assert load(tiny, "causal", make(DPO, {"precision": "auto"})).precision == torch.float32
+
+
 @pytest.mark.parametrize("hparams", [FULL, LORA], ids=["full", "lora"])
 def test_mixed_precision_stays_near_float32(tiny, hparams):
     exact, given = load(tiny, "causal", hparams), lines(12)

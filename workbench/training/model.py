@@ -45,6 +45,7 @@ def load(folder: Path, kind: Kind, hparams: Common, base: Path | None = None) ->
         if not hasattr(model, "score"):
             raise ModelError(f"{folder}: no reward model can be made of {type(model).__name__}, it has no score head")
         nn.init.normal_(model.score.weight, std=(model.config.get_text_config().hidden_size + 1) ** -0.5)
+        model.score.float()  # it is trained whole, and bfloat16 would lose small steps
     if hparams.tuning != "full":
         model = with_adapters(model, kind, hparams)
     policy = Policy(model, tokenizer_of(folder, base), kind, precision)
@@ -158,11 +159,11 @@ def with_adapters(model: PreTrainedModel, kind: Kind, hparams: Common) -> Any:
 
 
 def _precision(hparams: Common, device: torch.device) -> torch.dtype:
-    if device.type == "cpu" or hparams.precision == "float32":
-        return torch.float32
-    if not torch.cuda.is_bf16_supported():
-        return torch.float32
-    return torch.bfloat16
+    """What is asked for, if the device has it; `auto` takes the best it has."""
+    able = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    if hparams.precision == "bf16" and not able:
+        raise ModelError("precision = bf16 needs a GPU that computes in bfloat16: choose auto or float32")
+    return torch.bfloat16 if able and hparams.precision != "float32" else torch.float32
 
 
 def length_limit(policy: Policy) -> int:

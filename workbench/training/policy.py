@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
@@ -151,7 +152,12 @@ class Policy(nn.Module):
         return made if layout.which is None else made[layout.which]
 
     def scores(self, layout: Layout) -> Tensor:
-        return self.score(self.states(layout, layout.last))[:, 0].float()
+        return self.scored(self.states(layout, layout.last))
+
+    def scored(self, states: Tensor) -> Tensor:
+        """The scores (n,) of hidden states, in float32: in bfloat16 those near 8 would lie 1/16 apart."""
+        with torch.autocast(self.device.type, enabled=False):
+            return F.linear(states.float(), self.score.weight.float())[:, 0]
 
     def token_logps(self, layout: Layout, temperature: float = 1.0) -> TokenLogps:
         if self.own_logits:
@@ -170,7 +176,7 @@ class Policy(nn.Module):
 
     def values(self, lines: Sequence[Line]) -> Tensor:
         """Scores (n, T), each read where the model is about to say a target, padded to the right."""
-        return self._by_line(lines, lambda layout: self.score(self.states(layout, layout.source))[:, 0].float())
+        return self._by_line(lines, lambda layout: self.scored(self.states(layout, layout.source)))
 
     def _by_line(self, lines: Sequence[Line], of: Callable[[Layout], Tensor]) -> Tensor:
         """What `of` says of each target (S, ...), as one row for each line."""

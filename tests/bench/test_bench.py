@@ -12,7 +12,7 @@ from tests.bench.batches import Fixed, labelled
 from tests.bench.cell import Case, useful
 from tests.bench.models import SIZES
 from tests.bench.report import loss_difference, record, rendered
-from tests.bench.rounds import cases, engines, measured, spread
+from tests.bench.rounds import cases, engines, measured, per_step, spread
 from tests.bench.shapes import SHAPES, Group, Shape, cut, draw, steps_of
 from workbench.training import attention
 from workbench.training.budget import shape_of
@@ -185,12 +185,21 @@ def test_the_gpu_check_has_rows_for_our_attention(heads):
     assert segments.lens_q != segments.lens_k
 
 
+@pytest.mark.timeout(600)
 def test_quick(tmp_path):
-    """What every change must keep: TRL's losses, and a good part of the advantage."""
-    assert main(["--quick", "--out", str(tmp_path), "--json", str(tmp_path / "records.json")]) == 0
-    [made] = json.loads((tmp_path / "records.json").read_text())
-    assert made["valid"]
-    assert made["speed_vs_best"] >= 2.8
-    assert made["speed_vs_patched"] >= 1.5
-    assert made["memory_vs_best"] <= 1 / 3
-    assert json.loads((tmp_path / "report.json").read_text())["raw"]
+    """What every change must keep: TRL's losses, and a good part of the advantage.
+
+    A busy machine only ever adds to the seconds of a step: each engine counts with its fastest of at most three tries.
+    """
+    fastest: dict[str, float] = {}
+    for _ in range(3):
+        assert main(["--quick", "--out", str(tmp_path), "--json", str(tmp_path / "records.json")]) == 0
+        [made] = json.loads((tmp_path / "records.json").read_text())
+        [raws] = json.loads((tmp_path / "report.json").read_text())["raw"]
+        assert made["valid"]
+        assert made["memory_vs_best"] <= 1 / 3
+        fastest = {name: min(per_step(raw), fastest.get(name, math.inf)) for name, [raw] in raws.items()}
+        vs_best, vs_patched = (fastest[name] / fastest["ours"] for name in ("trl", "trl_patched"))
+        if vs_best >= 2.8 and vs_patched >= 1.5:
+            return
+    pytest.fail(f"{vs_best:.2f}x trl and {vs_patched:.2f}x trl_patched, of at least 2.8x and 1.5x")

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from tests.bench import data
+from tests.bench import data, growth
 from tests.bench.cell import Case
 from tests.bench.models import SIZES
 from tests.bench.report import circumstances, record, rendered, useful_rate
@@ -20,6 +20,7 @@ from tests.bench.rounds import ROOT, cases, engines, in_process, measured
 from tests.bench.shapes import SHAPES
 
 METHODS = ["dpo", "kto", "simpo", "cpo", "orpo", "rm", "sft"]
+ALONE = {"data": data.measured, "growth": growth.measured}  # what has no peer in TRL
 QUICK = {"methods": ["dpo"], "shapes": ["hh"], "batches": ["grouped"], "repeats": 1, "steps": 2}
 
 
@@ -37,7 +38,7 @@ def one_of(known: list[str]) -> Any:
 
 def parser() -> argparse.ArgumentParser:
     out = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.splitlines()[0])
-    out.add_argument("--methods", type=one_of([*METHODS, "data"]), default=METHODS, help="comma-separated")
+    out.add_argument("--methods", type=one_of([*METHODS, *ALONE]), default=METHODS, help="comma-separated")
     out.add_argument("--shapes", type=one_of(list(SHAPES)), default=list(SHAPES), help="comma-separated")
     out.add_argument("--batches", type=one_of(["random", "grouped"]), default=["random", "grouped"])
     out.add_argument("--size", choices=SIZES, default="tiny", help="0.5b and 7b need a GPU")
@@ -63,8 +64,7 @@ def main(arguments: list[str]) -> int:
         return 2
     chosen.out.mkdir(parents=True, exist_ok=True)
     results = against_trl(chosen, gpu=gpu)
-    if "data" in chosen.methods:
-        results.append(data.measured(chosen.out / "models", chosen.repeats))
+    results += [ALONE[name](chosen.out / "models", chosen.repeats) for name in ALONE if name in chosen.methods]
     write(chosen, results, gpu=gpu)
     return 0 if all(made["valid"] for made, _ in results) else 1
 
@@ -73,7 +73,7 @@ def against_trl(chosen: argparse.Namespace, *, gpu: bool) -> list[tuple[dict[str
     """The record of every case, with all raw repeats."""
     base = Case("", "", chosen.size, chosen.mode, "", 2, chosen.steps or (30 if gpu else 3), 5 if gpu else 1)
     results = []
-    for case in cases([m for m in chosen.methods if m != "data"], chosen.shapes, chosen.batches, base):
+    for case in cases([m for m in chosen.methods if m not in ALONE], chosen.shapes, chosen.batches, base):
         found = measured(
             lambda engine, case=case: in_process(case, engine, chosen.out / "models", chosen.threads),
             engines(case.method, gpu=gpu),
@@ -91,7 +91,7 @@ def write(chosen: argparse.Namespace, results: list[tuple[dict[str, Any], dict[s
         around["useful_flops_per_second"] = [
             {name: useful_rate(raws) for name, raws in found.items()}
             for made, found in results
-            if made["method"] != "data"
+            if made["method"] not in ALONE
         ]
     records = [made for made, _ in results]
     whole = around | {"records": records, "raw": [found for _, found in results]}

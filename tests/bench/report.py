@@ -114,12 +114,20 @@ def rendered(around: dict[str, Any], results: Sequence[tuple[dict[str, Any], dic
             share = f"{made['speed_vs_best']:.0%} of the speed of the tokenizer alone ({made['size']})"
             out += ["", "## Data", "", f"From text to the micro-batches of every step: {share}, {made['cpu_s']} CPU s."]
             continue
+        if made["method"] == "growth":
+            out += ["", "## Growth", "", grown(made)]
+            continue
         title = f"{made['method'].upper()}, {made['size']}, {made['mode']}"
         if title not in titles:
             titles.append(title)
             out += ["", f"## {title}", "", line(TITLES), line(["---"] * len(TITLES))]
         out.append(line(cells(made, found)))
     return "\n".join(out) + "\n"
+
+
+def grown(made: dict[str, Any]) -> str:
+    told = ", ".join(f"{us:.0f} in a row of {int(tokens):,}" for tokens, us in made["us_per_token"].items())
+    return f"CPU microseconds per token of short pairs, forward and backward: {told} tokens."
 
 
 def line(columns: Sequence[str]) -> str:

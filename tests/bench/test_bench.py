@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from tests.bench import gpu_check
+from tests.bench import gpu_check, growth
 from tests.bench.__main__ import main, parser
 from tests.bench.batches import Fixed, labelled
 from tests.bench.cell import Case, useful
@@ -146,6 +146,22 @@ def test_the_report_is_a_table_to_paste():
     assert f"{row}  |" in text
     assert f"{row} noisy, INVALID |" in text
     assert text.count("## DPO, tiny, full") == 1
+
+
+def test_rows_of_the_growth_are_those_that_fit():
+    assert growth.fitting((1024, 4096), room=5000) == [1024, 4096]
+    assert growth.fitting((1024, 4096), room=3100) == [1024, 3072]
+
+
+def test_growth_is_told_per_token(tmp_path, monkeypatch):
+    monkeypatch.setattr(growth, "TOKENS", (512, 1024))
+    made, raws = growth.measured(tmp_path, 1)
+    assert [*made["us_per_token"]] == ["512", "1024"]
+    assert [raws[n][0]["tokens"] >= int(n) for n in raws] == [True, True]
+    assert made["speed_vs_best"] == pytest.approx(raws["512"][0]["us"] / raws["1024"][0]["us"], abs=1e-3)
+    assert set(KEYS) < set(made)
+    told = made | {"us_per_token": {"1024": 450.4, "51200": 460.2}}
+    assert "450 in a row of 1,024, 460 in a row of 51,200 tokens" in rendered(AROUND, [(told, raws)])
 
 
 def test_unknown_names_are_refused_with_the_known_ones(capsys):

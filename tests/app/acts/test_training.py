@@ -106,7 +106,7 @@ def test_ppo_is_ready_once_there_are_prompts_and_a_reward_model(house: House, as
     reward_model(house, "helpful")
     reward_model(house, "harmless")
     told = do(house, "plan", **asked, rewards=["helpful"])
-    assert (told["needs"], told["cost"]["steps"]) == (None, 10)
+    assert (told["needs"], told["cost"]["steps"]) == (None, 20)
     assert told["cost"]["memory"] > 0
     made = do(house, "train", **asked, rewards=["helpful=0.7", "harmless=0"], reference="demo-tiny")
     config = house.runs.config(made["run"])

@@ -59,7 +59,6 @@ def test_three_stages_in_every_dress(
     expect(page.locator("#stage-ppo")).to_contain_text(
         "Waits for a reward model" if english else "等待奖励模型", timeout=20_000
     )
-    expect(page.locator("#stage-ppo-start")).to_be_disabled()
     expect(page.locator("#stage-sft-start")).to_be_enabled()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     shot(page, f"pipeline-{size}-{locale}-{scheme}")
@@ -76,3 +75,9 @@ def test_a_finished_stage_makes_the_next_one_due(
     expect(page.locator("#stage-rm")).to_contain_text("Ready.")
     assert "primary" in page.locator("#stage-rm-start").get_attribute("class")
     assert "primary" not in start.get_attribute("class")
+    page.locator("#stage-rm-start").click()
+    expect(page.locator("#stage-rm")).to_contain_text("held-out comparisons", timeout=120_000)
+    expect(page.locator("#stage-ppo")).to_contain_text("Ready, scored by run-")
+    expect(page.locator("#stage-rewards")).to_contain_text("run-")
+    first, second = sorted(run["id"] for run in server.do("runs", project=project)["runs"])
+    assert server.do("run", number=second)["config"]["model"] == f"run-{first}"

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForSequenceClassification
 
 from tests.training.conftest import TOPICS, WORDS, tiny_llama, turns, word_tokenizer
 from workbench.errors import EngineError, ModelError
@@ -11,7 +13,8 @@ from workbench.training.actors import Beside, load_actors, speaking
 from workbench.training.data import Line, Row, prompt_ids
 from workbench.training.hparams import JudgeAt, Place, make
 from workbench.training.knobs import PPO, RM
-from workbench.training.model import load
+from workbench.training.model import load, load_plain
+from workbench.training.policy import Policy
 from workbench.training.rollout import Asked, Episode
 
 LORA, FULL = make(PPO, {"tuning": "lora", "lora_r": 4}), make(PPO, {"tuning": "full"})
@@ -125,6 +128,7 @@ def test_a_reward_model_of_other_words_reads_the_text(tiny, episodes, tmp_path, 
     tokenizer = word_tokenizer("{% for m in messages %}{{ m['content'] }} {% endfor %}")
     tokenizer.add_tokens(["more"])
     tiny_llama(len(WORDS) + 10).save_pretrained(tmp_path)
+    AutoModelForSequenceClassification.from_pretrained(tmp_path, num_labels=1).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     actors = load_actors(place(tiny), [at(tmp_path)], make(PPO, {"tuning": tuning, "scored_as": "text"}))
     [judge], words = actors.judges, word_tokenizer()
@@ -177,3 +181,34 @@ def test_a_score_that_is_no_number_names_its_model(tiny, judge, episodes):
     actors.judges[0].model.score.weight.data.fill_(torch.nan)
     with pytest.raises(EngineError, match="reward model a gives a score that is not a number"):
         actors.scores(episodes)
+
+
+def test_a_reference_of_other_words_is_refused(tiny, judge, tmp_path):
+    tokenizer = word_tokenizer()
+    tokenizer.add_tokens(["more"])
+    tiny_llama(len(WORDS) + 10).save_pretrained(tmp_path / "other")
+    tokenizer.save_pretrained(tmp_path / "other")
+    _, folder = judge("lora")
+    with pytest.raises(ModelError, match="the reference tiny has another tokenizer"):
+        load_actors(place(tiny), [at(folder)], LORA, place(tmp_path / "other"))
+
+
+def test_a_reward_model_that_never_learnt_to_score_is_refused(tiny):
+    with pytest.raises(ModelError, match="has no score head with one label"):
+        load_actors(place(tiny), [at(tiny)], LORA)
+
+
+def test_an_adapter_keeps_all_of_its_settings(tiny, tmp_path, episodes, lines):
+    """Rank-stabilised LoRA scales by alpha / sqrt(r): an adapter from elsewhere says what it says alone."""
+    config = LoraConfig(r=4, lora_alpha=8, use_rslora=True, target_modules="all-linear", task_type="SEQ_CLS")
+    model = get_peft_model(load_plain(tiny, "reward", torch.float32), config)
+    with torch.no_grad():
+        for parameter in checkpoint.trained(model).values():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    model.save_pretrained(tmp_path)
+    word_tokenizer().save_pretrained(tmp_path)
+    actors = load_actors(place(tiny), [at(tmp_path)], LORA)
+    assert isinstance(actors.judges[0].model, Beside)
+    alone = Policy(load_plain(tmp_path, "reward", torch.float32), word_tokenizer(), "reward", torch.float32)
+    with torch.no_grad():
+        torch.testing.assert_close(actors.scores(episodes)[:, 0], alone(lines), atol=1e-5, rtol=1e-5)

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from tests.training.conftest import turns
-from workbench.jobs.folder import Reporter
+from workbench.errors import EngineError
+from workbench.jobs.folder import Reporter, write_json
 from workbench.training import checkpoint
 from workbench.training.actors import Actors, Judge
 from workbench.training.data import Row, stops
@@ -187,3 +188,35 @@ def test_every_prompt_is_asked_equally_often(trainer):
     made = trainer(rollout_batch=8)
     asked = [one.row.id for step in range(3) for one in made.prompts(step)]
     assert sorted(asked) == sorted([one.row.id for one in made.train] * 2)
+
+
+def test_a_reward_model_without_an_opinion_is_refused(trainer):
+    class Same(Count):
+        def forward(self, lines):
+            return torch.zeros(len(lines)) + 1e-6 * torch.arange(len(lines))
+
+    with pytest.raises(EngineError, match="reward model count gives every answer the same score"):
+        trainer(judge=Same()).run()
+
+
+def test_without_held_out_prompts_there_are_answers_to_read(trainer, lines_of):
+    made = trainer(rollouts=1)
+    made.test = []
+    made.run()
+    assert "eval_objective/scores" not in lines_of(made.folder / "metrics.jsonl")[0]
+    assert {line["step"] for line in lines_of(made.folder / "samples.jsonl")} == {0, 1}
+
+
+def test_a_wish_to_stop_is_heard_before_a_rollout_is_learnt_from(trainer):
+    made = trainer(rollouts=3)
+    drawn = made.drawn
+    before = [p.clone() for p in checkpoint.trained(made.actors).values()]
+
+    def asked_meanwhile(*given, **named):
+        write_json(made.folder / "control.json", {"action": "save_and_stop", "since": 0.0})
+        return drawn(*given, **named)
+
+    made.norm, made.drawn = Norm([0.0], [1.0]), asked_meanwhile
+    assert made.run() == "save_and_stop"
+    assert made.step == 0
+    assert all(torch.equal(a, b) for a, b in zip(before, checkpoint.trained(made.actors).values(), strict=True))

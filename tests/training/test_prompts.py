@@ -22,8 +22,10 @@ def asked(n: int, *, words: int = 1, split: str = "train") -> list[dict]:
     ]
 
 
-def made(rows, words, out, **values):
-    return prompts(rows, make(PPO, {"max_new_tokens": 16} | values), words(), limit=LIMIT, out=out)
+def made(rows, words, out, vocabulary=1000, **values):
+    return prompts(
+        rows, make(PPO, {"max_new_tokens": 16} | values), words(), limit=LIMIT, vocabulary=vocabulary, out=out
+    )
 
 
 def test_every_prompt_once_as_the_model_will_see_it(words, tmp_path):
@@ -57,3 +59,8 @@ def test_lengths_that_cannot_be_are_refused(words, tmp_path):
         made(asked(8), words, tmp_path, max_new_tokens=32)
     with pytest.raises(EngineError, match="max_length = 64: these models read at most 32 tokens"):
         made(asked(8), words, tmp_path, max_length=64)
+
+
+def test_tokens_that_the_model_does_not_know_are_named(words, tmp_path):
+    with pytest.raises(EngineError, match="the model knows 10 tokens"):
+        made(asked(8), words, tmp_path, vocabulary=10)

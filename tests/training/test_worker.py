@@ -175,6 +175,7 @@ def test_a_guard_ends_a_run_with_the_model_from_before(make_run, lines_of):
     assert status["message"].startswith("ended after rollout 3: only ")
     assert status["message"].endswith("the model is the one of rollout 2")
     assert lines_of(folder / "metrics.jsonl")[-1]["step"] == 3
+    assert read_json(folder / "out" / "workbench.json")["metrics"]["step"] == 2
 
 
 def test_ppo_killed_and_resumed_is_bit_identical(make_run, lines_of):

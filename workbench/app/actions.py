@@ -23,6 +23,7 @@ ACTS = (
     training.run_stop,
     training.run_resume,
     rlhf.rlhf,
+    rlhf.rlhf_running,
     rlhf.rlhf_start,
     rlhf.rlhf_answers,
     compare.generate,

@@ -145,15 +145,16 @@ def shown_stage(stage: dict[str, Any]) -> dict[str, Any]:
 
 def rlhf_run(acts: Acts, args: Args) -> Outcome:
     """Stage after stage until none is due or one fails; Ctrl-C leaves the one that runs going on."""
-    project, made = project_of(acts, args), []
+    project, made, ran = project_of(acts, args), [], set()
     asked = given(args, "model", "rewards")
     stage = args.stage or acts.do("rlhf", project=project)["due"]
-    while stage:
+    while stage and stage not in ran:  # labels that come in meanwhile are for the next call
         fitting = {name: value for name, value in asked.items() if name != "rewards" or stage == "ppo"}
         started = acts.do("rlhf_start", project=project, stage=stage, **fitting)
         outcome = attend(acts, started["run"], detach=False)
         made.append(outcome)
-        if outcome.code or args.stage:
+        ran.add(stage)
+        if args.stage or not outcome.value.get("model"):
             break
         asked.pop("model", None)
         stage = acts.do("rlhf", project=project)["due"]

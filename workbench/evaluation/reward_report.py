@@ -110,7 +110,7 @@ def read(folder: Path, step: int) -> Compared:
     """The comparisons that a run has evaluated at `step`, in the order and strength its snapshot says."""
     config = read_json(folder / "config.json")
     rows = pq.read_table(folder / "eval_rows" / f"{step:06d}.parquet").to_pylist()
-    labels = labelled(Path(config["snapshot_path"]), [row["id"] for row in rows], config["hparams"].get("empty", ""))
+    labels = labelled(snapshot_of(folder, config), [row["id"] for row in rows], config["hparams"].get("empty", ""))
     found = [
         (better, worse, level)
         for row in rows
@@ -119,6 +119,13 @@ def read(folder: Path, step: int) -> Compared:
         for better, worse in ordered([row[f"answer_{i}"] for i in range(len(places))], places)
     ]
     return Compared(*np.array(found, dtype=float).reshape(-1, 3).T)
+
+
+def snapshot_of(folder: Path, config: dict[str, Any]) -> Path:
+    """Where the snapshot of a run lies: in its home, which may have moved, or where it lay at the start."""
+    lay = Path(config["snapshot_path"])
+    here = folder.parents[1] / "snapshots" / lay.name
+    return here if here.is_dir() else lay
 
 
 def labelled(snapshot: Path, ids: Sequence[str], empty: str) -> dict[str, tuple[tuple[int, ...], int]]:

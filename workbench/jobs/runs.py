@@ -16,6 +16,12 @@ GRACE = 60.0
 INTERRUPTED = "the process ended without a word; resume goes on from the last checkpoint"
 
 
+def patience(status: dict[str, Any]) -> float:
+    """Seconds that a run has to hear a wish to stop: more where one step takes long."""
+    left = (status.get("steps") or 0) - (status.get("step") or 0)
+    return max(GRACE, 3 * (status.get("eta_s") or 0) / left) if left > 0 else GRACE
+
+
 class Runs:
     """Start, watch, stop and resume runs. State lives in the run folders, so a restart of the server loses nothing."""
 
@@ -110,7 +116,7 @@ class Runs:
         """A child that was asked to stop and does not hear is ended, in a thread of its own."""
         path = self.folder(number)
         asked = (read_json(path / "control.json") or {}).get("since")
-        if asked and time.time() - asked > GRACE and number not in self.ending:
+        if asked and time.time() - asked > patience(read_json(path / "status.json")) and number not in self.ending:
             self.ending.add(number)
             child = read_json(path / "child.json")
             threading.Thread(

@@ -26,7 +26,8 @@ from workbench.training.policy import Kind, Policy
 from workbench.training.rollout import Episode
 from workbench.training.selftest import choose_layout
 
-HEAD = "base_model.model.score.weight"  # where the adapter of a reward model keeps its head
+VALUE = "value-model"  # the adapter of the value model; `value` alone may be the name of a module
+SCORE = "base_model.model.score.weight"  # where the adapter of a reward model keeps its head
 
 
 class Beside(Policy):
@@ -161,6 +162,10 @@ def load_actors(start: Place, judges: Sequence[JudgeAt], hparams: PPO, reference
 
 def _reference(policy: Policy, other: Place | None) -> Policy | None:
     if other:
+        if not _same_words(tokenizer_of(Path(other.path), _base(other)), policy):
+            raise ModelError(
+                f"the reference {other.name} has another tokenizer than the policy: name one of its family"
+            )
         model = load_plain(Path(other.path), "causal", policy.precision, _base(other))
         return _apart(policy, model, "causal").requires_grad_(False)
     return None if policy.adapted else deepcopy(policy).requires_grad_(False)
@@ -171,7 +176,7 @@ def _judge(policy: Policy, start: Place, judge: JudgeAt, hparams: PPO) -> Judge:
     tokenizer, as_text = tokenizer_of(folder, base), hparams.scored_as == "text"
     if as_text:
         with_template(tokenizer)
-    elif tokenizer.get_vocab() != policy.tokenizer.get_vocab():
+    elif not _same_words(tokenizer, policy):
         raise ModelError(
             f"reward model {judge.name} has another tokenizer than {start.name}: train one on this model, "
             "or set scored_as = text"
@@ -180,8 +185,12 @@ def _judge(policy: Policy, start: Place, judge: JudgeAt, hparams: PPO) -> Judge:
         weights = load_file(folder / "adapter_model.safetensors")
         model = _beside(policy, _adapter_name(judge.name), LoraConfig.from_pretrained(folder), weights)
     else:
-        model = _apart(policy, load_plain(folder, "reward", policy.precision, base), "reward", tokenizer)
+        model = _apart(policy, load_plain(folder, "reward", policy.precision, base, scores=True), "reward", tokenizer)
     return Judge(judge.name, judge.weight, model, as_text)
+
+
+def _same_words(tokenizer: Any, policy: Policy) -> bool:
+    return tokenizer.get_vocab() == policy.tokenizer.get_vocab()
 
 
 def _value(policy: Policy, start: Place, judge: Judge, at: JudgeAt, hparams: PPO) -> Policy:
@@ -191,9 +200,9 @@ def _value(policy: Policy, start: Place, judge: Judge, at: JudgeAt, hparams: PPO
         if like_judge and isinstance(judge.model, Beside):
             folder = Path(at.path)
             weights = load_file(folder / "adapter_model.safetensors")
-            value = _beside(policy, "value", LoraConfig.from_pretrained(folder), weights)
+            value = _beside(policy, VALUE, LoraConfig.from_pretrained(folder), weights)
         else:
-            value = _beside(policy, "value", policy.model.peft_config["default"], {})
+            value = _beside(policy, VALUE, policy.model.peft_config["default"], {})
         for parameter in value.own():
             parameter.requires_grad_(True)
     else:
@@ -206,17 +215,15 @@ def _value(policy: Policy, start: Place, judge: Judge, at: JudgeAt, hparams: PPO
 
 def _beside(policy: Policy, name: str, config: LoraConfig, weights: dict[str, Tensor]) -> Beside:
     """The adapter of a reward model on the base of the policy; a fresh one where there are no weights."""
-    plain = LoraConfig(
-        r=config.r, lora_alpha=config.lora_alpha, target_modules=config.target_modules, task_type="CAUSAL_LM"
-    )
+    plain = replace(config, task_type="CAUSAL_LM", modules_to_save=None, lora_dropout=0.0, inference_mode=False)
     with same_learners(policy.model):
         policy.model.add_adapter(name, plain)
         layers = {key: value for key, value in weights.items() if "lora_" in key}
         set_peft_model_state_dict(policy.model, layers, adapter_name=name)
     width = policy.plain().config.get_text_config().hidden_size
     head = nn.Linear(width, 1, bias=False, device=policy.device)
-    if HEAD in weights:
-        head.weight.data.copy_(weights[HEAD])
+    if SCORE in weights:
+        head.weight.data.copy_(weights[SCORE])
     head.requires_grad_(False)
     return Beside(policy, name, head)
 

@@ -70,7 +70,7 @@ def figures(rollout: Rollout, judges: Sequence[Judge], kl_coef: float) -> dict[s
         "objective/non_score_reward": pulled.mean(),
         "objective/scores": rollout.scores.mean(),
         "objective/rlhf_reward": (pulled + rollout.scores).mean(),
-        "objective/score_std": rollout.scores.std(),
+        "objective/score_std": rollout.scores.std(correction=0),
         "objective/eos_rate": float(np.mean(ended)),
         "objective/length": mask.sum(1).float().mean(),
         "objective/kl_coef": kl_coef,
@@ -95,9 +95,11 @@ def sampler_gap(rollout: Rollout) -> float:
     )
 
 
-def held_out(episodes: Sequence[Episode], raw: Tensor, norm: Norm, judges: Sequence[Judge]) -> dict[str, float]:
+def held_out(
+    episodes: Sequence[Episode], raw: Tensor, scores: Tensor, norm: Norm, judges: Sequence[Judge]
+) -> dict[str, float]:
     """What answers to held-out prompts score, how long they are and whether they end."""
-    each, scores = norm.of_each(raw), norm(raw, [judge.weight for judge in judges])
+    each = norm.of_each(raw)
     told = {
         "objective/scores": scores.mean().item(),
         "objective/score_std": scores.std(correction=0).item(),

@@ -47,6 +47,12 @@ def save_trained(policy: Policy, config: RunConfig, stop: Stops, out: Path, metr
         _describe(part, policy.tokenizer, facts(config) | {"metrics": metrics})
 
 
+def tell_metrics(out: Path, more: dict[str, Any]) -> None:
+    """Add figures to those that a saved model tells of itself."""
+    made = read_json(out / "workbench.json")
+    write_json(out / "workbench.json", made | {"metrics": made["metrics"] | more})
+
+
 def _merged(policy: Policy) -> Any:
     """The model without adapters: merged in float32, as in half precision small changes are lost in the sum."""
     return policy.model.to("cpu", torch.float32).merge_and_unload() if policy.adapted else policy.model

@@ -1,6 +1,6 @@
 """What ends a PPO run by itself: the reward is gamed, answers do not end, scores say nothing. Reads metric lines only.
 
-Leaves out `kl_limit`, which is a knob of its own (`ppo`). The bounds are those of the doctor's rules P04 to P07.
+Leaves out `kl_limit`, which is a knob of its own (`ppo`). Bounds are those of rule P04 of the doctor where it has some.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 SCORES, KL, LENGTH, ENDS = "objective/scores", "objective/kl", "objective/length", "objective/eos_rate"
 RISE = 0.5  # of the scores, in units of the reference's own spread: less may be chance
-FAR = 50.0  # KL per answer at which a policy of 1 billion parameters won under a fifth (arXiv:2403.17031)
+LEFT = 50.0  # KL per answer at which a policy of 1 billion parameters won under a fifth (arXiv:2403.17031)
 LONGER = 1.5
 ENDING = 0.5  # share of answers that end
 FLAT = 1e-3
@@ -32,7 +32,7 @@ def gamed(rollouts: Lines) -> str | None:
     if fmean(line[SCORES] for line in last) <= first[SCORES] + RISE:
         return None
     kl, length = (fmean(line[name] for line in last) for name in (KL, LENGTH))
-    if kl > FAR:
+    if kl > LEFT:
         return f"the scores rise, but the answers have left the reference (KL {kl:.0f}): raise kl_coef"
     if length > LONGER * first[LENGTH]:
         return (

@@ -35,7 +35,7 @@ class Common:
         advanced=True,
     )
     warmup: float = hp(0.1, "Share of all steps in which the learning rate rises", low=0.0, high=0.9, advanced=True)
-    max_length: int = hp(0, "Most tokens of prompt and answer; 0 fits 99 % of the rows", low=0, advanced=True)
+    max_length: int = hp(0, "Most tokens of prompt and answer; 0 leaves it to the data", low=0, advanced=True)
     weight_decay: float = hp(0.0, "AdamW weight decay", low=0.0, high=1.0, advanced=True)
     max_grad_norm: float = hp(1.0, "Gradients are clipped to this norm", low=0.001, high=1000.0, advanced=True)
     precision: str = hp(
@@ -165,7 +165,7 @@ class PPO(Common):
         """Rollouts in all, for so many prompts to ask."""
         return self.rollouts or max(1, min(20 * prompts, 20_000) // self.rollout_batch)
 
-    rollouts: int = hp(0, "Rollouts in all; 0 asks every prompt twenty times, at most 20,000 answers", low=0)
+    rollouts: int = hp(0, "Rollouts in all; 0 draws twenty answers for each prompt there is, at most 20,000", low=0)
     rollout_batch: int = hp(128, "Answers drawn before each update", low=2, high=65536)
     samples_per_prompt: int = hp(1, "Answers drawn to one prompt", low=1, high=64, advanced=True)
     max_new_tokens: int = hp(128, "Most tokens of an answer", low=1, high=4096)

@@ -97,8 +97,13 @@ def _in_4_bits(device: torch.device, precision: torch.dtype) -> dict[str, Any]:
     return {"quantization_config": config, "device_map": {"": device}}
 
 
-def load_plain(folder: Path, kind: Kind, dtype: torch.dtype, base: Path | None = None, **extra: Any) -> PreTrainedModel:
-    """A whole model of safetensors, without dropout; an adapter is merged into its base in float32."""
+def load_plain(
+    folder: Path, kind: Kind, dtype: torch.dtype, base: Path | None = None, *, scores: bool = False, **extra: Any
+) -> PreTrainedModel:
+    """A whole model of safetensors, without dropout; an adapter is merged into its base in float32.
+
+    scores   of a reward model: it must have learnt to score; else a head that is missing is new
+    """
     base = base or base_of(folder)
     auto = AutoModelForSequenceClassification if kind == "reward" else AutoModelForCausalLM
     try:
@@ -111,7 +116,7 @@ def load_plain(folder: Path, kind: Kind, dtype: torch.dtype, base: Path | None =
         )
     except (OSError, ValueError) as error:
         raise ModelError(f"{base or folder}: {error}") from error
-    _check_whole(base or folder, told)
+    _check_whole(base or folder, told, head=scores and not base)
     if base:
         from peft import PeftConfig, PeftModel
 
@@ -126,10 +131,13 @@ def load_plain(folder: Path, kind: Kind, dtype: torch.dtype, base: Path | None =
     return model
 
 
-def _check_whole(folder: Path, told: dict[str, Any]) -> None:
-    """Every weight was there, in its size; only the head of a reward model may be new."""
-    missing = sorted(set(told["missing_keys"]) - {HEAD})
-    wrong = sorted(name for name, *_ in told["mismatched_keys"] if name != HEAD)
+def _check_whole(folder: Path, told: dict[str, Any], *, head: bool) -> None:
+    """Every weight was there, in its size; the head of a reward model may be new unless it is needed."""
+    new = set() if head else {HEAD}
+    missing = sorted(set(told["missing_keys"]) - new)
+    wrong = sorted(name for name, *_ in told["mismatched_keys"] if name not in new)
+    if HEAD in (*missing, *wrong):
+        raise ModelError(f"{folder} has no score head with one label: it cannot score answers")
     if missing or wrong:
         fault = f"{missing[0]} is missing" if missing else f"{wrong[0]} has another size than config.json says"
         raise ModelError(f"{folder} is not whole: {fault}; take another copy of the model")

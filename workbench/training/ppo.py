@@ -4,9 +4,9 @@ One step is one rollout. Leaves out the arithmetic (`rl`), the drawing (`rollout
 Source: Huang et al. 2024, The N+ Implementation Details of RLHF with PPO, arXiv:2403.17031.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,18 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from workbench.errors import EngineError
 from workbench.generation.request import Sampling
-from workbench.jobs.folder import Reporter, read_lines, sync
+from workbench.jobs.folder import Reporter, read_json, read_lines, sync
 from workbench.training import checkpoint
 from workbench.training.actors import Actors, speaking
-from workbench.training.budget import RowPlan, plan_rows, room_of, shape_of
-from workbench.training.cache import replacing
+from workbench.training.budget import RowPlan
 from workbench.training.data import Stops
 from workbench.training.experience import Norm, Rollout, figures, held_out
 from workbench.training.guards import tripped
 from workbench.training.knobs import PPO
 from workbench.training.loop import EVALUATIONS, Diverged, crosses, peak_memory, shown
+from workbench.training.policy import Policy
 from workbench.training.rl import (
     adapted_kl_coef,
     advantages,
@@ -36,15 +37,16 @@ from workbench.training.rl import (
     whitened,
 )
 from workbench.training.rollout import Asked, Episode, roll_out
-from workbench.training.room import free_memory
+from workbench.training.room import rows_beside
+from workbench.training.samples import keep
 from workbench.training.schedule import adamw, rate
 
-STATE = 12  # bytes for each weight that learns: its gradient and two moments
+FLAT = 1e-4  # spread of raw scores below which they are rounding
 MEASURED = 256  # answers of the reference that say where scores lie
 HELD_OUT = 64  # prompts answered at each evaluation
+TO_READ = 8  # of these answers
 LEARNT = ("loss/policy_avg", "loss/value_avg", "policy/approxkl_avg", "policy/clipfrac_avg", "val/clipfrac_avg")
 LEARNT += ("policy/entropy_avg", "val/ratio")
-TO_READ = 8  # of these answers
 FAR = (0.1, 10.0)  # mean ratio of a mini-batch beyond which a rollout is left
 
 
@@ -69,23 +71,10 @@ class Trainer:
         self.last: dict[str, Any] = {}
         self.tripped: str | None = None  # why it ended by itself
         self.began, self.started = 0, time.monotonic()
-        self.rows = self.planned()
-        self.use(self.rows)
-
-    def planned(self) -> RowPlan:
-        """How long rows may be next to all models, the gradients and the moments that are still to come."""
-        policy, hp = self.actors.policy, self.hparams
-        on_gpu, longest = policy.device.type == "cuda", max(len(one.ids) for one in self.train) + hp.max_new_tokens
+        longest = max(len(one.ids) for one in train) + hparams.max_new_tokens
         learnt = sum(p.numel() for part in self.parts for p in part)
-        return plan_rows(
-            shape_of(policy.plain().config.to_dict(), policy.plain().num_parameters()),
-            room=room_of(free_memory(policy.device), on_gpu=on_gpu) - STATE * learnt,
-            tuning=hp.tuning,
-            element=torch.finfo(policy.precision).bits // 8,
-            longest=longest,
-            step_tokens=hp.rollout_batch * longest,
-            on_gpu=on_gpu,
-        )
+        self.rows = rows_beside(actors.policy, learnt, hparams.tuning, longest, hparams.rollout_batch * longest)
+        self.use(self.rows)
 
     def use(self, rows: RowPlan) -> None:
         self.rows = rows
@@ -104,21 +93,24 @@ class Trainer:
         state = checkpoint.restore(path, self.actors, self.optimizer)
         self.step, self.kl_coef, self.norm = state["step"], state["kl_coef"], Norm(**state["norm"])
         self.last, self.began = state["last"], state["step"]
+        self.use(RowPlan(**state["rows"]))
         checkpoint.forget_after(path)
         with (self.folder / "metrics.jsonl").open("r+b") as lines:
             lines.truncate(state["metrics_bytes"])
 
     def run(self) -> str | None:
         """Train to the end, or until a guard trips: None. Else the wish that stopped it."""
-        if self.step == 0:
+        if not self.norm.shift:
             self.norm = self.measured()
             self.log(self.evaluate())
+            self.save()
         while self.step < self.steps:
             if wish := self.reporter.stop_requested():
                 if wish == "save_and_stop" and self.step > self.began:
                     self.save()
                 return wish
-            told = self.advance()
+            if (told := self.advance()) is None:
+                continue
             evaluate = crosses(self.step, self.steps, EVALUATIONS)
             self.log(told | (self.evaluate() if evaluate else {}))
             if reason := self.guarded(told["objective/kl"]):
@@ -137,27 +129,32 @@ class Trainer:
     def return_to_before(self, reason: str) -> None:
         """Let the model be the one of the last checkpoint, from before the guard tripped, and say so."""
         path = checkpoint.newest(self.folder / "checkpoints")
-        kept = checkpoint.step_of(path) if path else self.step
-        if path:
-            checkpoint.put(path, self.actors)
-        self.tripped = f"ended after rollout {self.step}: {reason}; the model is the one of rollout {kept}"
+        checkpoint.put(path, self.actors)
+        self.last = read_json(path / "state.json")["last"]
+        self.tripped = f"ended after rollout {self.step}: {reason}; the model is the one of rollout {self.last['step']}"
 
     def measured(self) -> Norm:
-        """From answers of the start model, which is the reference."""
+        """From answers of the reference, which is the policy unless another was named."""
         asked = [self.train[i % len(self.train)] for i in range(MEASURED)]
-        episodes = self.drawn(asked, "norm")
-        return Norm.of(self.raw_scores(episodes), self.hparams.score_norm)
+        raw = self.raw_scores(self.drawn(asked, "norm", speaker=self.actors.reference or self.actors.policy))
+        for judge, spread in zip(self.actors.judges, raw.std(0).tolist(), strict=True):
+            if judge.weight and spread < FLAT:
+                raise EngineError(f"reward model {judge.name} gives every answer the same score: train it anew")
+        return Norm.of(raw, self.hparams.score_norm)
 
-    def drawn(self, asked: Sequence[Asked], what: Any, n: int = 1) -> list[Episode]:
+    def drawn(self, asked: Sequence[Asked], what: Any, *, n: int = 1, speaker: Policy | None = None) -> list[Episode]:
+        """Answers of the policy, or of another `speaker`."""
         hp = self.hparams
         sampling = Sampling(temperature=hp.temperature, max_new_tokens=hp.max_new_tokens, n=n)
-        return roll_out(self.actors.policy, asked, self.stop, sampling, f"{hp.seed}|{what}")
+        return roll_out(speaker or self.actors.policy, asked, self.stop, sampling, f"{hp.seed}|{what}")
 
-    def advance(self) -> dict[str, Any]:
-        """One rollout and what is learnt from it; returns its figures."""
+    def advance(self) -> dict[str, Any] | None:
+        """One rollout and what is learnt from it: its figures, or None when asked to stop before it was learnt from."""
         clock = [time.monotonic()]
         n = self.hparams.samples_per_prompt
-        episodes = self.drawn(self.prompts(self.step), self.step, n)
+        episodes = self.drawn(self.prompts(self.step), self.step, n=n)
+        if self.reporter.stop_requested():
+            return None
         clock.append(time.monotonic())
         rollout = self.judged(episodes)
         clock.append(time.monotonic())
@@ -202,10 +199,7 @@ class Trainer:
         with speaking(actors.value):
             values = self.passed(episodes, lambda part: actors.value.values([e.line for e in part]))
         raw = self.raw_scores(episodes)
-        ended = torch.tensor([e.ended for e in episodes], device=mask.device)
-        z = self.norm(raw, self.weights)
-        facts = {"missing_eos": hp.missing_eos, "missing_eos_penalty": hp.missing_eos_penalty}
-        scores = final_scores(z, ended, score_clip=hp.score_clip, **facts)
+        scores = self.final(episodes, raw)
         rewards = kl_rewards(old, ref, scores, mask, kl_coef=self.kl_coef)
         if hp.whiten_rewards:
             rewards = whitened(rewards, mask, centred=False)
@@ -288,25 +282,31 @@ class Trainer:
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, Any]:
-        """Answers to held-out prompts, always drawn with the same numbers: what they score, and some to read."""
-        if not self.test:
-            return {}
-        episodes = self.drawn(self.test, "test")
+        """Answers to held-out prompts, always drawn with the same numbers: what they score, and some to read.
+
+        Without held-out prompts there is no figure, but there are answers to read.
+        """
+        episodes = self.drawn(self.test or self.train[:TO_READ], "test")
         raw = self.raw_scores(episodes)
-        scores = self.norm(raw, self.weights).tolist()
-        self.show(episodes[:TO_READ], scores)
-        return held_out(episodes, raw, self.norm, self.actors.judges)
+        scores = self.final(episodes, raw)
+        self.show(episodes[:TO_READ], scores.tolist())
+        return held_out(episodes, raw, scores, self.norm, self.actors.judges) if self.test else {}
+
+    def final(self, episodes: Sequence[Episode], raw: Tensor) -> Tensor:
+        """What each answer is given at its end (n,): normalised, weighed, clipped, less where it does not end."""
+        hp, ended = self.hparams, torch.tensor([e.ended for e in episodes], device=raw.device)
+        facts = {"missing_eos": hp.missing_eos, "missing_eos_penalty": hp.missing_eos_penalty}
+        return final_scores(self.norm(raw, self.weights), ended, score_clip=hp.score_clip, **facts)
 
     def show(self, episodes: Sequence[Episode], scores: Sequence[float]) -> None:
-        """Answers to read, in place of those that an attempt broken off here may have written."""
-        path, tokenizer = self.folder / "samples.jsonl", self.actors.policy.tokenizer
-        lines = [line for line in read_lines(path)[0] if line["step"] < self.step]
-        for episode, score in zip(episodes, scores, strict=False):
-            asked = episode.asked.row.prompt[-1]["content"]
-            text = tokenizer.decode(episode.said, skip_special_tokens=True)
-            lines.append({"step": self.step, "prompt": asked, "text": text, "score": shown(score)})
-        with replacing(path) as part:
-            part.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+        """Answers to read, with what they were given."""
+        texts = self.actors.policy.tokenizer.batch_decode([e.said for e in episodes], skip_special_tokens=True)
+        asked = [e.asked.row.prompt[-1]["content"] for e in episodes]
+        lines = [
+            {"prompt": prompt, "text": text, "score": shown(score)}
+            for prompt, text, score in zip(asked, texts, scores, strict=False)
+        ]
+        keep(self.folder, self.step, lines)
 
     def log(self, told: dict[str, Any]) -> None:
         line = {"step": self.step} | told | {"peak_memory_mb": peak_memory(self.actors.policy.device)}
@@ -320,6 +320,7 @@ class Trainer:
         state = {
             "step": self.step,
             "kl_coef": self.kl_coef,
+            "rows": asdict(self.rows),
             "norm": {"shift": self.norm.shift, "scale": self.norm.scale},
             "last": self.last,
             "metrics_bytes": (self.folder / "metrics.jsonl").stat().st_size,

@@ -14,7 +14,7 @@ import numpy as np
 
 from workbench.errors import EngineError
 from workbench.training.cache import replacing
-from workbench.training.data import Dropped, Ids, Row, prompt_ids
+from workbench.training.data import Dropped, Encoded, Ids, Row, check_vocabulary, prompt_ids
 from workbench.training.knobs import PPO
 from workbench.training.rollout import Asked
 
@@ -28,10 +28,12 @@ class Prompts:
     dropped: Counter[str]
 
 
-def prompts(rows: Sequence[dict[str, Any]], hparams: PPO, tokenizer: Any, *, limit: int, out: Path) -> Prompts:
+def prompts(
+    rows: Sequence[dict[str, Any]], hparams: PPO, tokenizer: Any, *, limit: int, vocabulary: int, out: Path
+) -> Prompts:
     """Each distinct prompt once. Those that leave no room for an answer go to out/dropped.jsonl; too many are an error.
 
-    limit   most tokens that every model reads at once
+    limit, vocabulary   most tokens that every model reads at once, and how many the policy knows
     """
     if (hparams.max_length or limit) > limit:
         raise EngineError(f"max_length = {hparams.max_length}: these models read at most {limit} tokens")
@@ -47,6 +49,7 @@ def prompts(rows: Sequence[dict[str, Any]], hparams: PPO, tokenizer: Any, *, lim
             made[facts["split"]].setdefault(ids.tobytes(), Asked(row, ids))
         except Dropped as reason:
             lost.append({"id": row.id, "reason": reason.args[0], "lengths": [], "split": facts["split"]})
+    check_vocabulary((Encoded(one.ids, ()) for split in made.values() for one in split.values()), vocabulary)
     with replacing(out / "dropped.jsonl") as part:
         part.write_text("".join(json.dumps(line) + "\n" for line in lost))
     train = list(made["train"].values())

@@ -20,6 +20,7 @@ from workbench.training.policy import Policy
 from workbench.training.team import Team
 from workbench.training.units import Prepared, Unit
 
+STATE = 12  # bytes for each weight that learns: its gradient and two moments
 NOISE = 64 << 20  # bytes: below this the allocator's own habits are larger than what a row takes
 STATUS = Path("/proc/self/status")
 PEAK_AT = Path("/proc/self/clear_refs")
@@ -88,6 +89,20 @@ class Room:
     def flops(self, units: Sequence[Unit]) -> float:
         """Useful ones of a step over these units."""
         return step_flops(self.shape, self.tuning, groups_of(units), scores=self.policy.kind == "reward")
+
+
+def rows_beside(policy: Policy, learnt: int, tuning: str, longest: int, step_tokens: int) -> RowPlan:
+    """How long rows may be beside models that are all loaded, with the state of `learnt` weights still to come."""
+    on_gpu = policy.device.type == "cuda"
+    return plan_rows(
+        shape_of(policy.plain().config.to_dict(), policy.plain().num_parameters()),
+        room=room_of(free_memory(policy.device), on_gpu=on_gpu) - STATE * learnt,
+        tuning=tuning,
+        element=torch.finfo(policy.precision).bits // 8,
+        longest=longest,
+        step_tokens=step_tokens,
+        on_gpu=on_gpu,
+    )
 
 
 def groups_of(units: Sequence[Unit]) -> list[Group]:

@@ -1,10 +1,14 @@
 """Answers to a few held-out prompts before and after training, for people to read. Leaves out serving them."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from workbench.jobs.folder import read_lines
+from workbench.training.cache import replacing
 from workbench.training.data import Row, Stops, prompt_ids
 from workbench.training.model import length_limit
 from workbench.training.policy import Policy
@@ -52,6 +56,15 @@ def sample(policy: Policy, rows: Sequence[Row], stop: Stops, seed: int) -> list[
         }
         for row, new in zip(rows, out[:, width:], strict=True)
     ]
+
+
+def keep(folder: Path, step: int, made: Sequence[dict[str, Any]]) -> None:
+    """Into samples.jsonl, beside those of earlier steps; those of an attempt that was broken off here go."""
+    path = folder / "samples.jsonl"
+    lines = [line for line in read_lines(path)[0] if line["step"] < step]
+    lines += [{"step": step, **line} for line in made]
+    with replacing(path) as part:
+        part.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
 
 
 def _until(ids: list[int], stop: Stops) -> list[int]:

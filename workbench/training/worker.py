@@ -7,7 +7,6 @@ Leaves out the steps themselves (`loop`).
 import argparse
 import errno
 import gc
-import json
 import shutil
 import traceback
 from contextlib import nullcontext
@@ -19,12 +18,12 @@ import torch
 from filelock import FileLock, Timeout
 
 from workbench.errors import EngineError, WorkbenchError
-from workbench.jobs.folder import Reporter, read_json, read_lines
+from workbench.jobs.folder import Reporter, read_json
 from workbench.training import checkpoint
 from workbench.training.actors import load_actors
-from workbench.training.cache import TokenCache, replacing
+from workbench.training.cache import TokenCache
 from workbench.training.data import Stops, stops, with_template
-from workbench.training.export import save_trained
+from workbench.training.export import save_trained, tell_metrics
 from workbench.training.hparams import Place, RunConfig, make
 from workbench.training.knobs import PPO, Training
 from workbench.training.loop import Diverged, Loop
@@ -36,7 +35,7 @@ from workbench.training.ppo import Trainer
 from workbench.training.prompts import prompts
 from workbench.training.reference import reference_cache, with_reference
 from workbench.training.room import Room
-from workbench.training.samples import chosen_prompts, sample
+from workbench.training.samples import chosen_prompts, keep, sample
 from workbench.training.scale import score_scale
 from workbench.training.snapshot import files, read
 from workbench.training.team import Team
@@ -70,7 +69,10 @@ def run(folder: Path, reporter: Reporter, team: Team, *, resume: bool) -> tuple[
     _write_samples(folder, policy, prompts, stop, loop.final["step"], config.seed)
     if team.first:
         result = policy if alone else _of_checkpoint(config, hparams, loop)
-        save_trained(result, config, stop, folder / "out", loop.final | _scale(config, result, data, stop))
+        save_trained(result, config, stop, folder / "out", loop.final)
+        if result.kind == "reward":
+            loop.optimizer.state.clear()  # makes room for the model that speaks
+            tell_metrics(folder / "out", _scale(config, result, data, stop))
     return "done", None
 
 
@@ -87,9 +89,11 @@ def _drawing(
     rows = read(Path(config.snapshot_path), config.method)
     _give_template(policy, rows)
     stop = _stops(policy)
-    own = [judge.model for judge in actors.judges if not judge.as_text]
-    limit = min(map(length_limit, [policy, actors.value, *own]))
-    asked = prompts(rows, hparams, policy.tokenizer, limit=limit, out=folder)
+    read_alike = [actors.reference] if actors.reference else []
+    read_alike += [judge.model for judge in actors.judges if not judge.as_text]
+    limit = min(map(length_limit, [policy, actors.value, *read_alike]))
+    vocabulary = policy.plain().get_input_embeddings().weight.shape[0]
+    asked = prompts(rows, hparams, policy.tokenizer, limit=limit, vocabulary=vocabulary, out=folder)
     reporter.status(left_out=asked.dropped.total(), cut=0)
     trainer = Trainer(actors, asked.train, asked.test, stop, hparams, reporter)
     if not (resume and _continued(trainer, folder)):
@@ -107,12 +111,14 @@ def start_model(config: RunConfig, hparams: Training) -> Policy:
 
 
 def _scale(config: RunConfig, policy: Policy, data: Prepared, stop: Stops) -> dict[str, Any]:
-    """Of a reward model: where its scores of the start model's answers lie."""
-    if policy.kind != "reward":
+    """Where the scores that a reward model gives its start model's answers lie; nothing where memory is short."""
+    try:
+        start = load_plain(Path(config.model_path), "causal", policy.precision, base_path(config)).to(policy.device)
+        speaker = Policy(start, policy.tokenizer, "causal", policy.precision)
+        return score_scale(policy, speaker, data.prompts, stop, config.seed)
+    except torch.OutOfMemoryError:
+        print("no room to measure where the scores lie: they are shown as they are", flush=True)
         return {}
-    start = load_plain(Path(config.model_path), "causal", policy.precision, base_path(config)).to(policy.device)
-    speaker = Policy(start, policy.tokenizer, "causal", policy.precision)
-    return score_scale(policy, speaker, data.prompts, stop, config.seed)
 
 
 def base_path(config: RunConfig) -> Path | None:
@@ -195,14 +201,8 @@ def _start_over(folder: Path) -> None:
 
 
 def _write_samples(folder: Path, policy: Policy, prompts: list[Any], stop: Stops, step: int, seed: int) -> None:
-    """Beside those of earlier steps; an attempt that ended right after it had written some writes them again."""
-    if not prompts:
-        return
-    path = folder / "samples.jsonl"
-    lines = [line for line in read_lines(path)[0] if line["step"] < step]
-    lines += [{"step": step, **made} for made in sample(policy, prompts, stop, seed)]
-    with replacing(path) as part:
-        part.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    if prompts:
+        keep(folder, step, sample(policy, prompts, stop, seed))
 
 
 def ended(error: BaseException) -> tuple[str, str]:

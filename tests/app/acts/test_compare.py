@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from workbench.app.actions import ACTIONS
+from workbench.app.acts.compare import some
 from workbench.app.house import House
 from workbench.errors import Conflict, NotFound, UsageError
 from workbench.schema import Message, make_item
@@ -122,3 +123,8 @@ def test_a_model_is_not_asked_against_itself(do: Any, project: int) -> None:
 def test_a_sampling_that_cannot_be_is_named(do: Any, project: int) -> None:
     with pytest.raises(UsageError, match=r"sampling\.temperature"):
         do("generate", project=project, models=["demo-tiny"], sampling={"temperature": 9})
+
+
+def test_every_seed_asks_other_prompts_where_there_are_more() -> None:
+    assert [some(list("abcde"), 2, seed) for seed in range(3)] == [["a", "b"], ["c", "d"], ["e", "a"]]
+    assert some(list("ab"), None, 3) == some(list("ab"), 5, 3) == ["a", "b"]

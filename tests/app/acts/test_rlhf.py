@@ -122,6 +122,32 @@ def test_a_stage_may_start_from_a_model_trained_elsewhere(house: House, project:
     assert (config.model, config.reference) == ("elsewhere", None)
 
 
+def test_the_reference_is_what_the_first_round_started_from(house: House, project: int) -> None:
+    """Not an SFT model that came later; that one begins a line of its own."""
+    finish(house, do(house, "rlhf_start", project=project, stage="sft")["run"])
+    finish(house, do(house, "rlhf_start", project=project, stage="rm")["run"])
+    finish(house, do(house, "rlhf_start", project=project, stage="ppo")["run"])
+    finish(house, do(house, "rlhf_start", project=project, stage="sft")["run"])
+    assert stages(house, project)["stages"]["ppo"]["start"] == "run-4"
+    for model, reference in (("run-3", "run-1"), ("run-1", None), ("run-4", None)):
+        made = do(house, "rlhf_start", project=project, stage="ppo", model=model, rewards=["run-2"])
+        held = house.runs.config(made["run"]).reference
+        assert (held and held.name) == reference
+
+
+def test_a_model_that_is_gone_is_passed_over(house: House, project: int) -> None:
+    finish(house, do(house, "rlhf_start", project=project, stage="sft")["run"])
+    shutil.rmtree(house.runs.folder(1) / "out")
+    told = stages(house, project)
+    assert (told["due"], told["stages"]["rm"]["start"]) == ("sft", "demo-tiny")
+
+
+def test_the_running_stage_is_told(house: House, project: int) -> None:
+    assert do(house, "rlhf_running", project=project) == {"stage": None}
+    do(house, "rlhf_start", project=project, stage="rm")
+    assert do(house, "rlhf_running", project=project)["stage"] == "rm"
+
+
 def test_new_answers_need_a_policy(house: House, project: int) -> None:
     with pytest.raises(UsageError, match="no policy trained by PPO yet: finish stage 3 first"):
         do(house, "rlhf_answers", project=project)

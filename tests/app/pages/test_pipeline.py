@@ -6,7 +6,7 @@ import pytest
 
 from workbench.app import words
 from workbench.app.acts.rlhf import STAGES
-from workbench.app.pages.pipeline import WHERE, advice, drawn, history, told
+from workbench.app.pages.pipeline import WHERE, advice, filled, history, so_far, told
 
 NEXT = {
     "sft": ("more", "start", "done", "wait", "model"),
@@ -73,5 +73,18 @@ def test_the_newest_round_stands_first() -> None:
     assert "None yet" in history("en", [])
 
 
-def test_without_a_project_nothing_can_be_started() -> None:
-    assert len(drawn("en", None)) == 3 + 2 * len(STAGES)
+def test_the_stage_that_is_due_is_what_the_page_is_for() -> None:
+    state = {"due": "rm", "stages": {"rm": stage("start"), "ppo": stage("rewards"), "sft": stage("more")}}
+    looks = {name: filled("en", name, state, ["demo-tiny"])[1] for name in STAGES}
+    assert {name: look.variant for name, look in looks.items()} == {
+        "sft": "secondary",
+        "rm": "primary",
+        "ppo": "secondary",
+    }
+    assert {name: look.interactive for name, look in looks.items()} == {"sft": False, "rm": True, "ppo": True}
+
+
+def test_the_running_stage_says_how_far_it_is() -> None:
+    told = {"stage": "ppo", "state": "running", "step": 5, "steps": 20, "eta_s": 30.0}
+    assert "PPO: Step 5 of 20 · 30 s" in so_far("en", told)
+    assert so_far("en", {"stage": None}) == ""

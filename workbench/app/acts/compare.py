@@ -41,7 +41,7 @@ def generate(
     asking = [i for i in stored if i.prompt and not i.origin.get("compare")]
     train = [i for i in asking if split_of(i.group_id, found.eval_share) == "train"]
     waiting = [i for i in train if not i.candidates] or train
-    asked = list({(i.form, i.prompt): i for i in waiting}.values())[:prompts]
+    asked = some(list({(i.form, i.prompt): i for i in waiting}.values()), prompts, sampling.seed)
     answers = _answers(house, models, asked, sampling.model_copy(update={"n": per_prompt}))
     new: list[Item] = []
     for item, found_answers in zip(asked, answers, strict=True):
@@ -55,6 +55,14 @@ def generate(
     ids = items.add(house.store, actor, rendered_by_child(new), file=f"answers of {', '.join(models)}")
     house.queue.refresh(found.id)
     return {"items": len(ids), "prompts": len(asked)}
+
+
+def some(items: list[Item], n: int | None, seed: int) -> list[Item]:
+    """At most n of them: with seed 0 the first, with every further seed the next."""
+    if n is None or n >= len(items):
+        return items
+    first = seed * n % len(items)
+    return (items[first:] + items[:first])[:n]
 
 
 @act("lead")

@@ -10,19 +10,25 @@ from typing import Any, Literal
 
 from workbench.app.acts.act import act
 from workbench.app.acts.compare import generate
-from workbench.app.acts.training import counted, plan, train
+from workbench.app.acts.training import counted, preset_of, readiness, train
 from workbench.app.house import House
 from workbench.errors import NotFound, UsageError
 from workbench.generation.request import Sampling
 from workbench.jobs import models
 from workbench.jobs.folder import END_STATES, read_json
+from workbench.jobs.models import Model
 from workbench.store import runs as rows
-from workbench.store.snapshots import Snapshot, read_tally
+from workbench.store import snapshots as frozen
+from workbench.store.projects import Project
+from workbench.store.snapshots import Snapshot
+from workbench.training.hparams import make
 from workbench.training.methods import METHODS
 
 Stage = Literal["sft", "rm", "ppo"]
 STAGES: tuple[Stage, ...] = ("sft", "rm", "ppo")
-SUCCESS = "done"
+SCORE, KL = "eval_objective/scores", "objective/kl"
+Run = dict[str, Any]
+Made = dict[str, list[Run]]  # the runs of each stage, oldest first
 
 
 @act("lead")
@@ -32,10 +38,22 @@ def rlhf(house: House, actor: str, *, project: int | str) -> dict[str, Any]:
     A stage tells `units` and `missing` (what it learns from), `start` and `rewards` (what it would start from), `run`
     (its newest run with state and result) and `next`: what to do about it.
     """
+    found, usable = house.project(project), _usable(house)
+    made = _made(house, found, usable)
+    stages = {stage: _stage(house, found, stage, made, usable) for stage in STAGES}
+    return {"stages": stages, "due": due(stages), "rounds": [_round(house, run, made["rm"]) for run in made["ppo"]]}
+
+
+@act("lead")
+def rlhf_running(house: House, actor: str, *, project: int | str) -> dict[str, Any]:
+    """The stage that runs or waits its turn, and how far it is; nothing when none does."""
     found = house.project(project)
-    made = {stage: _runs(house, found.id, stage) for stage in STAGES}
-    stages = {stage: _stage(house, actor, found.id, stage, made) for stage in STAGES}
-    return {"stages": stages, "due": due(stages), "rounds": [_round(house, run) for run in made["ppo"]]}
+    for stage in STAGES:
+        for number in _numbers(house, found, stage)[-1:]:
+            status = house.runs.status(number)
+            if status["state"] not in END_STATES:
+                return {"stage": stage, **{name: status.get(name) for name in ("state", "step", "steps", "eta_s")}}
+    return {"stage": None}
 
 
 @act("lead")
@@ -49,18 +67,20 @@ def rlhf_start(
     rewards: list[str] | None = None,
     hparams: dict[str, Any] = {},
 ) -> dict[str, Any]:
-    """Start a stage from what the stages before it have made, or from another model; PPO stays near the SFT model."""
-    found = house.project(project)
-    made = {name: _runs(house, found.id, name) for name in STAGES}
-    start = model or _start(house, stage, made)
+    """Start a stage from what the stages before it have made, or from another model.
+
+    PPO stays near the model that its first round started from, the SFT model as a rule.
+    """
+    found, usable = house.project(project), _usable(house)
+    made = _made(house, found, usable)
+    start = model or _start(stage, made, usable)
     if start is None:
         raise UsageError("there is no model to start from: add one (workbench models add), or name it (--model)")
     asked: dict[str, Any] = {"method": stage, "model": start, "hparams": hparams}
     if stage == "ppo":
-        ours = start in {run["model"] for run in (*made["sft"], *made["ppo"])}
-        held = _first_policy(made) if ours else start
+        root = _root(start, made["ppo"])
         asked |= {"rewards": _rewards(made) if rewards is None else rewards}
-        asked |= {"reference": held if held != start else None}
+        asked |= {"reference": root if root != start else None}
     return train(house, actor, project=found.id, **asked, title="RLHF")
 
 
@@ -70,7 +90,7 @@ def rlhf_answers(
 ) -> dict[str, Any]:
     """Let the newest policy answer the project's prompts: new pairs for annotators, for the next reward model."""
     found = house.project(project)
-    newest = _last_done(_runs(house, found.id, "ppo"))
+    newest = _last_done(_made(house, found, _usable(house))["ppo"])
     if newest is None:
         raise UsageError("there is no policy trained by PPO yet: finish stage 3 first")
     sampling = Sampling(temperature=1.0, seed=seed + newest["run"])
@@ -88,20 +108,20 @@ def due(stages: dict[str, dict[str, Any]]) -> Stage | None:
     return next((name for name in STAGES if stages[name]["next"] in ("start", "again")), None)
 
 
-def _stage(
-    house: House, actor: str, project: int, stage: Stage, made: dict[str, list[dict[str, Any]]]
-) -> dict[str, Any]:
-    start, newest = _start(house, stage, made), made[stage][-1] if made[stage] else None
-    told = {"start": start, "rewards": _rewards(made) if stage == "ppo" else [], "run": newest}
+def _stage(house: House, project: Project, stage: Stage, made: Made, usable: dict[str, Model]) -> dict[str, Any]:
+    start, entry = _start(stage, made, usable), METHODS[stage]
+    told = {"start": start, "rewards": _rewards(made) if stage == "ppo" else []}
+    told |= {"run": made[stage][-1] if made[stage] else None}
     told["model"] = done["model"] if (done := _last_done(made[stage])) else None
     if start is None:
         return told | {"units": 0, "missing": 0, "next": "model"}
-    ready = plan(house, actor, project=project, method=stage, model=start, rewards=told["rewards"])
-    told |= {name: ready[name] for name in ("units", "missing", "cost")}
-    return told | {"next": _next(stage, ready, made)}
+    counts = counted(frozen.tally(house.store, project.id), entry)
+    checked = make(entry.hparams, preset_of(entry, usable[start], counts["train"], {}))
+    ready = readiness(entry, checked, counts, project, judged=bool(told["rewards"]))
+    return told | {"units": ready["units"], "missing": ready["missing"], "next": _next(stage, ready, made)}
 
 
-def _next(stage: Stage, ready: dict[str, Any], made: dict[str, list[dict[str, Any]]]) -> str:
+def _next(stage: Stage, ready: dict[str, Any], made: Made) -> str:
     """What to do about a stage: `wait`, label or write `more`, get `rewards`, `start`, `again`, or nothing: `done`."""
     newest, last = made[stage][-1] if made[stage] else None, _last_done(made[stage])
     if newest and newest["state"] not in END_STATES:
@@ -117,93 +137,91 @@ def _next(stage: Stage, ready: dict[str, Any], made: dict[str, list[dict[str, An
     return "done"
 
 
-def _runs(house: House, project: int, stage: Stage) -> list[dict[str, Any]]:
-    """The runs of a stage, oldest first: state, model, what it learnt from, what came of it."""
+def _usable(house: House) -> dict[str, Model]:
+    return {model.name: model for model in models.all(house.home) if not model.reason}
+
+
+def _made(house: House, project: Project, usable: dict[str, Model]) -> Made:
+    return {stage: [_run(house, n, usable) for n in _numbers(house, project, stage)] for stage in STAGES}
+
+
+def _numbers(house: House, project: Project, stage: Stage) -> list[int]:
     known = set(house.runs.numbers())
-    listed = [row["id"] for row in rows.all(house.store, project) if row["method"] == stage and row["id"] in known]
-    return [_run(house, number) for number in listed]
+    return [row["id"] for row in rows.all(house.store, project.id) if row["method"] == stage and row["id"] in known]
 
 
-def _run(house: House, number: int) -> dict[str, Any]:
+def _run(house: House, number: int, usable: dict[str, Model]) -> Run:
+    """A run with its state, its model if that can be used, what it learnt from and what came of it."""
     config, status, folder = house.runs.config(number), house.runs.status(number), house.runs.folder(number)
-    result = read_json(folder / "out" / "workbench.json", {}).get("metrics", {})
+    name = f"run-{number}"
     return {
         "run": number,
-        "state": status["state"],
-        "step": status["step"],
-        "steps": status["steps"],
-        "message": status["message"],
+        **{key: status.get(key) for key in ("state", "step", "steps", "message")},
         "start": config.model,
-        "model": f"run-{number}" if status["state"] == SUCCESS else None,
+        "model": name if status["state"] == "done" and name in usable else None,
         "rewards": [judge.name for judge in config.judges],
-        "snapshot": config.snapshot,
-        "units": _units(Path(config.snapshot_path), config.method),
-        "result": result,
+        "units": _units(house.home / "snapshots" / config.snapshot, config.method),
+        "result": read_json(folder / "out" / "workbench.json", {}).get("metrics", {}),
     }
+
+
+def _units(snapshot: Path, stage: Stage) -> int:
+    """How many rows a snapshot has for a stage."""
+    manifest = snapshot / "manifest.json"
+    return _counted(snapshot, stage) if manifest.exists() else 0
 
 
 @lru_cache(256)
-def _units(snapshot: Path, stage: Stage) -> int:
-    """How many rows a snapshot has for a stage; it never changes."""
-    manifest = read_json(snapshot / "manifest.json", {})
-    if not manifest:
-        return 0
-    tally = counted(read_tally(Snapshot(manifest["hash"], snapshot, manifest["rows"], manifest)), METHODS[stage])
+def _counted(snapshot: Path, stage: Stage) -> int:
+    """A snapshot never changes."""
+    manifest = read_json(snapshot / "manifest.json")
+    read = Snapshot(manifest["hash"], snapshot, manifest["rows"], manifest)
+    tally = counted(frozen.read_tally(read), METHODS[stage])
     return tally["train"] + tally["test"]
 
 
-def _round(house: House, run: dict[str, Any]) -> dict[str, Any]:
+def _round(house: House, run: Run, judges: list[Run]) -> dict[str, Any]:
     """One round: which reward model, how good it was, what PPO won by it and how far it went."""
-    first = next((line for line in house.runs.metrics(run["run"]) if "eval_objective/scores" in line), {})
-    judges = [_judge(house, name) for name in run["rewards"]]
+    judge = next((made for made in judges if f"run-{made['run']}" in run["rewards"]), None)
     return {
-        "run": run["run"],
-        "state": run["state"],
-        "step": run["step"],
-        "steps": run["steps"],
-        "start": run["start"],
-        "rewards": run["rewards"],
-        "accuracy": judges[0]["accuracy"] if judges else None,
-        "comparisons": judges[0]["units"] if judges else None,
-        "before": first.get("eval_objective/scores"),
-        "after": run["result"].get("eval_objective/scores"),
-        "kl": run["result"].get("objective/kl"),
-        "message": run["message"],
+        **{key: run[key] for key in ("run", "state", "step", "steps", "message", "start", "rewards")},
+        "accuracy": judge["result"].get("eval_accuracy") if judge else None,
+        "comparisons": judge["units"] if judge else None,
+        "before": _first_score(house, run["run"]),
+        "after": run["result"].get(SCORE),
+        "kl": run["result"].get(KL),
     }
 
 
-def _judge(house: House, name: str) -> dict[str, Any]:
-    number = models.RUN.fullmatch(name)
+def _first_score(house: House, number: int) -> float | None:
     try:
-        made = _run(house, int(number[1])) if number else None
+        return next((line[SCORE] for line in house.runs.metrics(number) if SCORE in line), None)
     except NotFound:
-        made = None
-    if made is None:
-        return {"accuracy": None, "units": None}
-    return {"accuracy": made["result"].get("eval_accuracy"), "units": made["units"]}
+        return None
 
 
-def _last_done(made: list[dict[str, Any]]) -> dict[str, Any] | None:
+def _last_done(made: list[Run]) -> Run | None:
     return next((run for run in reversed(made) if run["model"]), None)
 
 
-def _first_policy(made: dict[str, list[dict[str, Any]]]) -> str | None:
-    """What PPO is held near: the SFT model, else what its first round started from."""
-    if sft := _last_done(made["sft"]):
-        return sft["model"]
-    return made["ppo"][0]["start"] if made["ppo"] else None
+def _root(start: str, rounds: list[Run]) -> str:
+    """The model that the first of these rounds started from."""
+    came = {run["model"]: run["start"] for run in rounds if run["model"]}
+    while start in came:
+        start = came[start]
+    return start
 
 
-def _start(house: House, stage: Stage, made: dict[str, list[dict[str, Any]]]) -> str | None:
-    """SFT starts from a base; the reward model and PPO from the SFT model, PPO of later rounds from its last policy."""
-    before = {"sft": (), "rm": ("sft",), "ppo": ("ppo", "sft")}[stage]
-    for name in before:
-        if last := _last_done(made[name]):
-            return last["model"]
-    usable = [m for m in models.all(house.home) if not m.reason and m.kind == "causal" and m.method is None]
-    return usable[0].name if usable else None
+def _start(stage: Stage, made: Made, usable: dict[str, Model]) -> str | None:
+    """SFT starts from a base; the reward model and PPO from the newest SFT model, later rounds from the last policy."""
+    before = {"sft": (), "rm": ("sft",), "ppo": ("sft", "ppo")}[stage]
+    found = [last for name in before if (last := _last_done(made[name]))]
+    if found:
+        return max(found, key=lambda run: run["run"])["model"]
+    bases = (name for name, model in usable.items() if model.kind == "causal" and model.method is None)
+    return next(bases, None)
 
 
-def _rewards(made: dict[str, list[dict[str, Any]]]) -> list[str]:
+def _rewards(made: Made) -> list[str]:
     last = _last_done(made["rm"])
     return [last["model"]] if last else []

@@ -46,21 +46,26 @@ def plan(
     """
     found, entry, base = house.project(project), _method(method), models.get(house.home, model)
     counts = counted(frozen.tally(house.store, found.id), entry)
-    values = _preset(entry, base, counts["train"], {"tuning": tuning} if tuning else hparams)
-    checked = make(entry.hparams, values | hparams)
-    missing = _missing(entry, checked, counts, found)
-    needs = "more" if missing else "thumbs_both" if _one_sided(entry, checked, counts) else None
-    if needs is None and entry.draws and not _judges(house, entry, rewards):
-        needs = "rewards"
+    values = preset_of(entry, base, counts["train"], {"tuning": tuning} if tuning else hparams)
+    checked, judges = make(entry.hparams, values | hparams), _judges(house, entry, rewards)
     texts = [row.id for row in items.iter_ids(house.store, found.id) if row.n_candidates or entry.draws]
     return {
         "method": method,
-        "units": counts["train"] + counts["test"],
-        "missing": missing,
-        "needs": needs,
+        **readiness(entry, checked, counts, found, judged=any(judge.weight for judge in judges)),
         "preset": values,
         "cost": cost(house, entry, base, vars(checked), texts, counts["train"]) if counts["train"] else None,
     }
+
+
+def readiness(
+    entry: Method, checked: Common, counts: Counter[str], project: Project, *, judged: bool
+) -> dict[str, Any]:
+    """How many units there are, how many labels are missing, and what a start still needs, if anything."""
+    missing = _missing(entry, checked, counts, project)
+    needs = "more" if missing else "thumbs_both" if _one_sided(entry, checked, counts) else None
+    if needs is None and entry.draws and not judged:
+        needs = "rewards"
+    return {"units": counts["train"] + counts["test"], "missing": missing, "needs": needs}
 
 
 @act("lead")
@@ -92,11 +97,12 @@ def train(
         raise UsageError(f"{entry.title} has its start model as reference, no other can be named")
     made = frozen.get(house.store, found.id, snapshot_hash or snapshot(house, actor, project=found.id)["hash"])
     counts = counted(frozen.read_tally(made), entry)
-    checked = make(entry.hparams, _preset(entry, base, counts["train"], hparams) | hparams)
-    _check_space(house, base, checked)
+    checked = make(entry.hparams, preset_of(entry, base, counts["train"], hparams) | hparams)
+    _check_space(house, entry, base, checked)
     if missing := _missing(entry, checked, counts, found):
         there = f"{counts['train']} to train on and {counts['test']} held out"
-        raise UsageError(f"{entry.title} needs {entry.data}: there are {there}, label at least {missing} more")
+        add = "import" if entry.draws else "label"
+        raise UsageError(f"{entry.title} needs {entry.data}: there are {there}, {add} at least {missing} more")
     if _one_sided(entry, checked, counts):
         raise UsageError(
             f"{entry.title} needs good and bad answers, all labels so far are of one kind: "
@@ -203,7 +209,7 @@ def counted(tally: dict[str, Counter[str]], entry: Method) -> Counter[str]:
     return tally.get("comparisons" if entry.name == "rm" else entry.data, Counter())
 
 
-def _preset(entry: Method, base: Model, units: int, hparams: dict[str, Any]) -> dict[str, Any]:
+def preset_of(entry: Method, base: Model, units: int, hparams: dict[str, Any]) -> dict[str, Any]:
     tuning = hparams.get("tuning")
     if tuning is not None:
         make(entry.hparams, {"tuning": tuning})
@@ -221,11 +227,12 @@ def _missing(entry: Method, checked: Common, counts: Counter[str], project: Proj
     return math.ceil(max(0, least - counts["train"]) / (1 - project.eval_share))
 
 
-def _check_space(house: House, model: Model, checked: Common) -> None:
+def _check_space(house: House, entry: Method, model: Model, checked: Common) -> None:
     """Room for the kept checkpoints and two spare ones (12 bytes for each trained weight), the result, and 1 GB."""
     trained = model.parameters
     if checked.tuning != "full":
         trained = checked.lora_r * shape_of(model).adapted
+    trained *= 2 if entry.draws else 1  # the value model learns too
     needed = CHECKPOINTS * 12 * trained + 4 * trained + FREE_BYTES
     free = shutil.disk_usage(house.home).free
     if free < needed:

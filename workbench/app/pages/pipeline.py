@@ -9,7 +9,7 @@ from workbench.app import words
 from workbench.app.actions import ACTIONS
 from workbench.app.acts.rlhf import STAGES, Stage
 from workbench.app.house import House
-from workbench.app.pages import parts
+from workbench.app.pages import figures, parts
 from workbench.app.roles import requires
 from workbench.jobs.folder import END_STATES
 from workbench.training.methods import METHODS
@@ -17,6 +17,7 @@ from workbench.training.methods import METHODS
 TICK = 2.5
 NEW_ANSWERS = 40
 WHERE = {"sft.more": "data", "rm.more": "label", "ppo.more": "data", "ppo.done": "compare"}  # to do what is advised
+STARTABLE = ("start", "again", "done", "rewards")  # a reward model trained elsewhere can be named by hand
 BROKEN = END_STATES - {"done", "stopped"}
 
 
@@ -24,6 +25,7 @@ def build(house: House, t: gr.I18n, tab: gr.Tab) -> None:
     """Three cards beside each other, under them the rounds; on a phone one under the other."""
     with gr.Row(elem_id="pipeline"):
         cards = {stage: card(stage, t) for stage in STAGES}
+    progress = parts.block(elem_id="stage-progress")
     rounds = parts.block(elem_id="rounds")
     with gr.Row():
         count = gr.Number(NEW_ANSWERS, label=t("rlhf.answers.count"), precision=0, minimum=1, min_width=160, scale=0)
@@ -32,12 +34,12 @@ def build(house: House, t: gr.I18n, tab: gr.Tab) -> None:
     timer = gr.Timer(TICK, active=False)
 
     lead, quiet = requires(house.accounts, "lead"), {"show_progress": "hidden", "api_visibility": "private"}
-    models = [cards[stage]["model"] for stage in STAGES]
     judges = cards["ppo"]["rewards"]
-    shown = [timer, rounds, answers, *(cards[stage][part] for stage in STAGES for part in ("about", "start"))]
+    shown = [timer, progress, rounds, answers, judges]
+    shown += [cards[stage][part] for stage in STAGES for part in ("about", "start", "model")]
     for event in (gr.context.Context.root_block.load, tab.select):
-        event(lead(partial(fresh, house)), None, [*shown, *models, judges], **quiet)
-    timer.tick(lead(partial(draw, house)), None, shown, **quiet)
+        event(lead(partial(fresh, house)), None, shown, **quiet)
+    timer.tick(lead(partial(tick, house)), None, shown, **quiet)
     for stage in STAGES:
         act = lead(partial(begin, house, stage))
         cards[stage]["start"].click(act, [cards[stage]["model"], judges], shown, api_visibility="private")
@@ -57,17 +59,47 @@ def card(stage: Stage, t: gr.I18n) -> dict[str, Any]:
 
 def fresh(house: House, request: gr.Request) -> list[Any]:
     """Everything, with what each stage would start from."""
-    state, lang = state_of(house, request), words.lang_of(request)
-    names = ACTIONS["models"](house, request.username)["models"] if state else []
-    usable = [m["name"] for m in names if not m["reason"] and m["kind"] != "reward"]
-    scorers = [m["name"] for m in names if not m["reason"] and m["kind"] == "reward"]
-    starts = [gr.Dropdown(choices=usable, value=state and state["stages"][stage]["start"]) for stage in STAGES]
-    judges = gr.Dropdown(choices=scorers, value=state["stages"]["ppo"]["rewards"] if state else [])
-    return [*drawn(lang, state), *starts, judges]
+    lang, project = words.lang_of(request), house.project_of(request.username, request.cookies)
+    if project is None:
+        nothing, off = parts.line(words.say(lang, "train.nothing")), gr.Button(interactive=False)
+        return [gr.Timer(active=False), nothing, "", off, gr.skip(), *["", off, gr.skip()] * len(STAGES)]
+    state = ACTIONS["rlhf"](house, request.username, project=project.id)
+    stages, listed = state["stages"], ACTIONS["models"](house, request.username)["models"]
+    usable = [m["name"] for m in listed if not m["reason"] and m["kind"] != "reward"]
+    scorers = [m["name"] for m in listed if not m["reason"] and m["kind"] == "reward"]
+    running = any(stage["next"] == "wait" for stage in stages.values())
+    return [
+        gr.Timer(active=running),
+        so_far(lang, ACTIONS["rlhf_running"](house, request.username, project=project.id)),
+        history(lang, state["rounds"]),
+        gr.Button(interactive=bool(stages["ppo"]["model"])),
+        gr.Dropdown(choices=scorers, value=stages["ppo"]["rewards"]),
+        *(part for name in STAGES for part in filled(lang, name, state, usable)),
+    ]
 
 
-def draw(house: House, request: gr.Request) -> list[Any]:
-    return drawn(words.lang_of(request), state_of(house, request))
+def filled(lang: str, name: Stage, state: dict[str, Any], usable: list[str]) -> list[Any]:
+    """Text, button and start model of a stage. The one that is due is what the page is for."""
+    stage = state["stages"][name]
+    look = {"variant": "primary" if state["due"] == name else "secondary", "interactive": stage["next"] in STARTABLE}
+    return [told(lang, name, stage), gr.Button(**look), gr.Dropdown(choices=usable, value=stage["start"])]
+
+
+def tick(house: House, request: gr.Request) -> list[Any]:
+    """How far the running stage is; once none runs any more, everything."""
+    project = house.project_of(request.username, request.cookies)
+    running = ACTIONS["rlhf_running"](house, request.username, project=project.id) if project else {"stage": None}
+    if running["stage"] is None:
+        return fresh(house, request)
+    return [gr.skip(), so_far(words.lang_of(request), running), *[gr.skip()] * (3 + 3 * len(STAGES))]
+
+
+def so_far(lang: str, running: dict[str, Any]) -> str:
+    if running["stage"] is None:
+        return ""
+    line = f"{METHODS[running['stage']].title}: {state_in_words(lang, running)}"
+    left = f" · {figures.duration(lang, running['eta_s'])}" if running["eta_s"] else ""
+    return parts.line(line + left)
 
 
 def begin(house: House, stage: Stage, request: gr.Request, model: str, judges: list[str]) -> list[Any]:
@@ -76,7 +108,7 @@ def begin(house: House, stage: Stage, request: gr.Request, model: str, judges: l
     if stage == "ppo":
         asked["rewards"] = judges
     ACTIONS["rlhf_start"](house, request.username, **asked)
-    return draw(house, request)
+    return fresh(house, request)
 
 
 def draw_answers(house: House, request: gr.Request, count: float | None) -> str:
@@ -84,30 +116,6 @@ def draw_answers(house: House, request: gr.Request, count: float | None) -> str:
     asked = {"project": project.id, "prompts": int(count) if count else None}
     made = ACTIONS["rlhf_answers"](house, request.username, **asked)
     return parts.line(words.say(words.lang_of(request), "rlhf.answers.made", **made))
-
-
-def state_of(house: House, request: gr.Request) -> dict[str, Any] | None:
-    project = house.project_of(request.username, request.cookies)
-    return ACTIONS["rlhf"](house, request.username, project=project.id) if project else None
-
-
-def drawn(lang: str, state: dict[str, Any] | None) -> list[Any]:
-    """Timer, rounds, the button for new answers, then text and button of each stage."""
-    if state is None:
-        nothing = parts.line(words.say(lang, "train.nothing"))
-        off = gr.Button(interactive=False)
-        return [gr.Timer(active=False), "", off, nothing, off, "", off, "", off]
-    stages = state["stages"]
-    running = any(stage["next"] == "wait" for stage in stages.values())
-    cards = [part for name in STAGES for part in (told(lang, name, stages[name]), button(name, state))]
-    usable = gr.Button(interactive=bool(stages["ppo"]["model"]))
-    return [gr.Timer(active=running), history(lang, state["rounds"]), usable, *cards]
-
-
-def button(name: Stage, state: dict[str, Any]) -> gr.Button:
-    """The stage that is due is the one the page is for; a finished one may be run again."""
-    ready = state["stages"][name]["next"] in ("start", "again", "done")
-    return gr.Button(interactive=ready, variant="primary" if state["due"] == name else "secondary")
 
 
 def told(lang: str, name: Stage, stage: dict[str, Any]) -> str:
@@ -140,17 +148,9 @@ def outcome(lang: str, name: Stage, run: dict[str, Any]) -> str:
 
 
 def advice(lang: str, name: Stage, stage: dict[str, Any]) -> str:
-    run = stage["run"] or {}
     key = stage["next"] if stage["next"] in ("wait", "model") else f"{name}.{stage['next']}"
-    facts = {
-        "units": stage["units"],
-        "missing": stage["missing"],
-        "start": stage["start"],
-        "model": stage["model"],
-        "rewards": ", ".join(stage["rewards"]),
-        "step": run.get("step") or 0,
-        "steps": run.get("steps") or "?",
-    }
+    facts = {name: stage[name] for name in ("units", "missing", "start", "model")}
+    facts["rewards"] = ", ".join(stage["rewards"])
     return words.say(lang, f"rlhf.next.{key}", **facts)
 
 

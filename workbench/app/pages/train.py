@@ -16,8 +16,9 @@ from workbench.training.methods import METHODS
 
 # One component per knob name serves every method: a form shows those its method has.
 FORM: dict[str, Knob] = {knob.name: knob for method in METHODS.values() for knob in knobs(method.hparams)}
-DEARER = ("epochs", "units_per_step", "max_steps", "max_length", "lora_r", "precision", "allow")  # what cost and start
-# depend on
+# What cost and start depend on.
+DEARER = ("epochs", "units_per_step", "max_steps", "max_length", "lora_r", "precision", "allow")
+DEARER += ("rollouts", "rollout_batch", "samples_per_prompt", "max_new_tokens")
 
 
 def build(house: House, t: gr.I18n) -> None:
@@ -77,7 +78,7 @@ def fill(
     lang, project = words.lang_of(request), house.project_of(request.username, request.cookies)
     names = startable(house, request.username)
     model_name = model_name if model_name in names else next(iter(names), None)
-    scorers, judges = rewards_of(house, request.username, name, judges)
+    scorers, judges = rewards_of(house, request.username, name, project and project.id, judges)
     models = gr.Dropdown(choices=names, value=model_name)
     judged = gr.Dropdown(choices=scorers, value=judges, visible=METHODS[name].draws)
     if project is None or model_name is None:
@@ -93,13 +94,20 @@ def fresh(house: House, request: gr.Request, name: str, model_name: str | None, 
     return fill(house, request, name, model_name, judges, None)
 
 
-def rewards_of(house: House, actor: str, method: str, chosen: list[str]) -> tuple[list[str], list[str]]:
-    """The reward models there are, for a method that needs one, and which are chosen: the newest, unless some are."""
-    if not METHODS[method].draws:
+def rewards_of(
+    house: House, actor: str, method: str, project: int | None, chosen: list[str]
+) -> tuple[list[str], list[str]]:
+    """The reward models there are, for a method that needs one, and which are chosen.
+
+    That is the newest of the project, unless some are chosen already.
+    """
+    if not METHODS[method].draws or project is None:
         return [], []
     models = ACTIONS["models"](house, actor)["models"]
     names = [m["name"] for m in models if m["kind"] == "reward" and not m["reason"]]
-    return names, [text for text in chosen if text.partition("=")[0] in names] or names[-1:]
+    ours = {f"run-{run['id']}" for run in ACTIONS["runs"](house, actor, project=project)["runs"]}
+    kept = [text for text in chosen if text.partition("=")[0] in names]
+    return names, kept or [name for name in names if name in ours][-1:]
 
 
 def reckon(
@@ -134,7 +142,8 @@ def given(method: str, values: tuple[Any, ...]) -> dict[str, Any]:
 
 def readiness(lang: str, plan: dict[str, Any]) -> list[Any]:
     """Whether there are labels enough and what the run costs, and the button that goes with it."""
-    text = parts.line(words.say(lang, f"train.ready.{plan['needs'] or 'yes'}", **plan))
+    needs, prompts = plan["needs"] or "yes", ".prompts" if METHODS[plan["method"]].draws else ""
+    text = parts.line(words.say(lang, f"train.ready.{needs}{prompts if needs in ('yes', 'more') else ''}", **plan))
     return [text + priced(lang, plan), gr.Button(interactive=plan["needs"] is None)]
 
 

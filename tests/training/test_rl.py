@@ -5,7 +5,7 @@ import random
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.training.rl import (
@@ -71,6 +71,7 @@ def plain_advantages(rewards, values, gamma, lam):
     return [sum((gamma * lam) ** k * delta[t + k] for k in range(n - t)) for t in range(n)]
 
 
+@settings(max_examples=200)
 @given(st.integers(0, 10**6), st.floats(0, 1), st.floats(0, 1))
 def test_advantages_equal_the_double_sum(seed, gamma, lam):
     draw, lengths = random.Random(seed), [random.Random(seed + i).randint(1, 9) for i in range(4)]

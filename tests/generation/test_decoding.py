@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM
 
 from workbench.generation.decoding import Row, choose, decode
 from workbench.generation.request import Sampling
@@ -43,8 +45,6 @@ def test_the_chance_of_a_token_is_that_of_the_cut_distribution():
 
 @pytest.fixture(scope="module")
 def model(base):
-    from transformers import AutoModelForCausalLM
-
     return AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
 
 
@@ -70,3 +70,31 @@ def test_rows_that_end_leave_the_batch_and_the_others_go_on(model):
     end = text.index(text[3])
     assert answers == [text[:end], text[:end], text]
     assert sizes == [3] * (end + 1) + [1] * (11 - end)
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_draws_are_those_of_a_cache_that_grows(model, base, tuned):
+    """Room for what comes, padding that goes, and an adapter that is on for all rows change no draw."""
+    whole = model
+    if tuned:
+        torch.manual_seed(0)
+        whole = get_peft_model(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), LoraConfig(r=4)).eval()
+        for name, weight in whole.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(weight, std=0.1)
+    lengths = (40, 9, 3, 17, 25, 6)
+    rows = [Row(list(range(5, 5 + n)), frozenset(range(0, 2048, 30)), n, "default" if tuned else None) for n in lengths]
+    assert last(whole, rows, max_new_tokens=40, temperature=1) == [plainly(whole, row, 40) for row in rows]
+
+
+@torch.no_grad()
+def plainly(model, row, longest):
+    """One row, read from its beginning for every token."""
+    uniform, ids = torch.rand(longest, generator=torch.Generator().manual_seed(row.seed)), list(row.prompt)
+    for u in uniform:
+        logits = model(input_ids=torch.tensor([ids]), use_cache=False).logits[:, -1]
+        token = choose(logits, u[None], Sampling(temperature=1))[0].item()
+        if token in row.stops:
+            break
+        ids.append(token)
+    return ids[len(row.prompt) :]

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers.cache_utils import Cache, DynamicLayer
 
 from workbench.generation.request import Sampling
 
@@ -44,8 +45,9 @@ def decode(model: Any, rows: Sequence[Row], sampling: Sampling) -> Iterator[list
     ids, mask = _left_padded([row.prompt for row in rows], model.device)
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
     cache, live = None, list(range(len(rows)))  # row i of the batch is rows[live[i]]
+    known = _known(model)
     for step in range(sampling.max_new_tokens):
-        out = _forward(model, ids, mask, positions, cache, [rows[i].adapter for i in live])
+        out = _forward(model, ids, mask, positions, cache, [rows[i].adapter for i in live], known)
         chosen, chances = choose(out.logits[:, -1], uniforms[live, step], sampling)
         for i, token, logp in zip(live, chosen.tolist(), chances.log().tolist(), strict=True):
             _extend(answers[i], token, logp, rows[i].stops, sampling.max_new_tokens)
@@ -53,11 +55,12 @@ def decode(model: Any, rows: Sequence[Row], sampling: Sampling) -> Iterator[list
         going = [place for place, i in enumerate(live) if not answers[i].done]
         if not going:
             return
-        cache, ids, positions = out.past_key_values, chosen[:, None], positions[:, -1:] + 1
+        cache = out.past_key_values if cache else _with_room(out.past_key_values, sampling.max_new_tokens)
+        ids, positions = chosen[:, None], positions[:, -1:] + 1
         if len(going) < SHRINK * len(live):
             keep = torch.tensor(going, device=model.device)
-            cache.batch_select_indices(keep)
-            ids, mask, positions, live = ids[keep], mask[keep], positions[keep], [live[place] for place in going]
+            mask = _kept(cache, mask, keep)
+            ids, positions, live = ids[keep], positions[keep], [live[place] for place in going]
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
 
 
@@ -99,12 +102,60 @@ def _left_padded(prompts: list[list[int]], device: torch.device) -> tuple[Tensor
     return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
 
 
-def _forward(model: Any, ids: Tensor, mask: Tensor, positions: Tensor, cache: Any, adapters: list[str | None]) -> Any:
-    adapted = hasattr(model, "peft_config")
-    accepted = inspect.signature((model.get_base_model() if adapted else model).forward).parameters
-    extra = {"position_ids": positions, "logits_to_keep": 1}
-    extra = {name: value for name, value in extra.items() if name in accepted}
-    if adapted:
+class Roomy(DynamicLayer):
+    """Keys and values of a layer with room for the tokens to come, so that no step copies all those before it."""
+
+    def __init__(self, full: DynamicLayer, more: int) -> None:
+        super().__init__()
+        self.dtype, self.device, self.is_initialized, self.more = full.dtype, full.device, True, more
+        self.hold(full.keys, full.values)
+
+    def hold(self, *both: Tensor) -> None:
+        """Nothing but these keys and values (rows, heads, tokens, d), and `more` tokens that may follow."""
+        self.rooms = [torch.cat([x, x.new_empty(*x.shape[:2], self.more, x.shape[3])], 2) for x in both]
+        self.keys, self.values = (room[:, :, : x.shape[2]] for room, x in zip(self.rooms, both, strict=True))
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        start, new = self.keys.shape[2], key_states.shape[2]
+        for room, x in zip(self.rooms, (key_states, value_states), strict=True):
+            room[:, :, start : start + new] = x
+        self.keys, self.values = (room[:, :, : start + new] for room in self.rooms)
+        self.more -= new
+        return self.keys, self.values
+
+
+def _with_room(cache: Cache, more: int) -> Cache:
+    """The cache of a prompt, made ready for answers where its layers are of the plain kind."""
+    for i, layer in enumerate(cache.layers):
+        if type(layer) is DynamicLayer and layer.is_initialized:
+            cache.layers[i] = Roomy(layer, more)
+    return cache
+
+
+def _kept(cache: Cache, mask: Tensor, rows: Tensor) -> Tensor:
+    """Of cache and mask these rows alone, and no longer what only a longer prompt needed to its left."""
+    mask = mask[rows]
+    if not all(isinstance(layer, Roomy) for layer in cache.layers):
+        cache.batch_select_indices(rows)
+        return mask
+    start = int(mask.any(0).int().argmax())
+    for layer in cache.layers:
+        layer.hold(layer.keys[rows, :, start:], layer.values[rows, :, start:])
+    return mask[:, start:]
+
+
+def _known(model: Any) -> set[str]:
+    """Which of the optional inputs a model knows."""
+    plain = model.get_base_model() if hasattr(model, "peft_config") else model
+    return {"position_ids", "logits_to_keep"} & set(inspect.signature(plain.forward).parameters)
+
+
+def _forward(
+    model: Any, ids: Tensor, mask: Tensor, positions: Tensor, cache: Any, adapters: list[str | None], known: set[str]
+) -> Any:
+    given = {"position_ids": positions, "logits_to_keep": 1}
+    extra = {name: value for name, value in given.items() if name in known}
+    if hasattr(model, "peft_config") and model.active_adapters != list(set(adapters)):  # else it is on for all rows
         extra["adapter_names"] = [name or "__base__" for name in adapters]
     return model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **extra)
 

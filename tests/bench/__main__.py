@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from tests.bench import data, growth
+from tests.bench import data, growth, ppo, rollouts
 from tests.bench.cell import Case
 from tests.bench.models import SIZES
 from tests.bench.report import circumstances, record, rendered, useful_rate
@@ -20,7 +20,12 @@ from tests.bench.rounds import ROOT, cases, engines, in_process, measured
 from tests.bench.shapes import SHAPES
 
 METHODS = ["dpo", "kto", "simpo", "cpo", "orpo", "rm", "sft"]
-ALONE = {"data": data.measured, "growth": growth.measured}  # what has no peer in TRL
+ALONE: dict[str, Any] = {  # what has no peer in TRL: from the folder of models and the options to results
+    "data": lambda models, chosen: [data.measured(models, chosen.repeats)],
+    "growth": lambda models, chosen: [growth.measured(models, chosen.repeats)],
+    "rollouts": lambda models, chosen: rollouts.measured(models, chosen.repeats, chosen.mode),
+    "ppo": lambda models, chosen: [ppo.measured(models, chosen.repeats, chosen.threads)],
+}
 QUICK = {"methods": ["dpo"], "shapes": ["hh"], "batches": ["grouped"], "repeats": 1, "steps": 2}
 
 
@@ -64,7 +69,9 @@ def main(arguments: list[str]) -> int:
         return 2
     chosen.out.mkdir(parents=True, exist_ok=True)
     results = against_trl(chosen, gpu=gpu)
-    results += [ALONE[name](chosen.out / "models", chosen.repeats) for name in ALONE if name in chosen.methods]
+    torch.set_num_threads(chosen.threads)
+    for name in ALONE:
+        results += ALONE[name](chosen.out / "models", chosen) if name in chosen.methods else []
     write(chosen, results, gpu=gpu)
     return 0 if all(made["valid"] for made, _ in results) else 1
 

@@ -110,12 +110,9 @@ def rendered(around: dict[str, Any], results: Sequence[tuple[dict[str, Any], dic
     ]
     titles: list[str] = []
     for made, found in results:
-        if made["method"] == "data":
-            share = f"{made['speed_vs_best']:.0%} of the speed of the tokenizer alone ({made['size']})"
-            out += ["", "## Data", "", f"From text to the micro-batches of every step: {share}, {made['cpu_s']} CPU s."]
-            continue
-        if made["method"] == "growth":
-            out += ["", "## Growth", "", grown(made)]
+        if made["method"] in ALONE:
+            title, sentence = ALONE[made["method"]](made)
+            out += ["", f"## {title}", "", sentence]
             continue
         title = f"{made['method'].upper()}, {made['size']}, {made['mode']}"
         if title not in titles:
@@ -125,9 +122,28 @@ def rendered(around: dict[str, Any], results: Sequence[tuple[dict[str, Any], dic
     return "\n".join(out) + "\n"
 
 
-def grown(made: dict[str, Any]) -> str:
+def prepared(made: dict[str, Any]) -> tuple[str, str]:
+    share = f"{made['speed_vs_best']:.0%} of the speed of the tokenizer alone ({made['size']})"
+    return "Data", f"From text to the micro-batches of every step: {share}, {made['cpu_s']} CPU s."
+
+
+def grown(made: dict[str, Any]) -> tuple[str, str]:
     told = ", ".join(f"{us:.0f} in a row of {int(tokens):,}" for tokens, us in made["us_per_token"].items())
-    return f"CPU microseconds per token of short pairs, forward and backward: {told} tokens."
+    return "Growth", f"CPU microseconds per token of short pairs, forward and backward: {told} tokens."
+
+
+def drawn(made: dict[str, Any]) -> tuple[str, str]:
+    ours, batched, alone = (made[f"tokens_per_second_{who}"] for who in ("ours", "batched", "one_by_one"))
+    said = f"{ours} tokens per CPU second, `generate()` {batched} in one batch and {alone} one by one."
+    return f"Rollouts, {made['size']}, {made['mode']}", said
+
+
+def iterated(made: dict[str, Any]) -> tuple[str, str]:
+    said = f"{times(made['speed_vs_best'])} the speed of a plain loop, {times(made['memory_vs_best'])} its growth"
+    return "PPO, tiny, full", f"One iteration in {made['cpu_s']} CPU s: {said}."
+
+
+ALONE = {"data": prepared, "growth": grown, "rollouts": drawn, "ppo": iterated}  # a sentence each, no table
 
 
 def line(columns: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from tests.bench import gpu_check, growth
+from tests.bench import gpu_check, growth, ppo, rollouts
 from tests.bench.__main__ import main, parser
 from tests.bench.batches import Fixed, labelled
 from tests.bench.cell import Case, useful
@@ -162,6 +162,25 @@ def test_growth_is_told_per_token(tmp_path, monkeypatch):
     assert set(KEYS) < set(made)
     told = made | {"us_per_token": {"1024": 450.4, "51200": 460.2}}
     assert "450 in a row of 1,024, 460 in a row of 51,200 tokens" in rendered(AROUND, [(told, raws)])
+
+
+def test_rollouts_are_compared_in_tokens_per_second():
+    """Ours 100, 90 and 120 tokens in 1 s: median 100; batched 50 and one by one 25."""
+    found = {"ours": [{"tokens": n, "seconds": 1.0} for n in (100, 90, 120)]}
+    found |= {"batched": [{"tokens": 100, "seconds": 2.0}], "one_by_one": [{"tokens": 50, "seconds": 2.0}]}
+    made = rollouts.record("tiny", "full", found)
+    assert set(KEYS) <= set(made)
+    assert (made["speed_vs_best"], made["speed_vs_one_by_one"], made["cpu_s"]) == (2.0, 4.0, 1.0)
+    shown = "100 tokens per CPU second, `generate()` 50 in one batch and 25 one by one."
+    assert shown in rendered(AROUND, [(made, found)])
+
+
+def test_ppo_is_compared_with_a_plain_loop():
+    made = ppo.record({"ours": [raw([2.0], 100)], "plain": [raw([5.0], 400)]}, repeats=1)
+    assert set(KEYS) == set(made)
+    assert (made["speed_vs_best"], made["memory_vs_best"], made["valid"]) == (2.5, 0.25, True)
+    assert "2.50x the speed of a plain loop, 0.25x its growth" in rendered(AROUND, [(made, {})])
+    assert not ppo.record({"ours": [raw([2.0], 100)], "plain": [raw([5.0], 400, [0.6])]}, repeats=1)["valid"]
 
 
 def test_unknown_names_are_refused_with_the_known_ones(capsys):

@@ -183,6 +183,8 @@ class Policy(nn.Module):
         found: dict[int, Tensor] = {}
         for part in [range(len(lines))] if self.packed else blocks(lines, self.budget // 32):
             layout = (packed if self.packed else padded)([lines[i] for i in part], self.device)
+            self.computed += layout.ids.numel()
+            self.padding += layout.padding
             with self.casting():
                 told = of(layout).split(layout.target_tokens.int().tolist())
             which = range(len(part)) if layout.which is None else layout.which.tolist()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from workbench.generation.decoding import Row, choose, decode
 from workbench.generation.request import Sampling
@@ -85,6 +85,16 @@ def test_draws_are_those_of_a_cache_that_grows(model, base, tuned):
     lengths = (40, 9, 3, 17, 25, 6)
     rows = [Row(list(range(5, 5 + n)), frozenset(range(0, 2048, 30)), n, "default" if tuned else None) for n in lengths]
     assert last(whole, rows, max_new_tokens=40, temperature=1) == [plainly(whole, row, 40) for row in rows]
+
+
+def test_rows_leave_also_where_some_layers_see_a_window_only():
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "head_dim": 8, "vocab_size": 300}
+    sizes |= {"num_attention_heads": 4, "num_key_value_heads": 2, "sliding_window": 8, "max_position_embeddings": 128}
+    kinds = ["sliding_attention", "full_attention"]
+    mixed = AutoModelForCausalLM.from_config(AutoConfig.for_model("gemma3_text", layer_types=kinds, **sizes)).eval()
+    rows = [Row(list(range(5, 5 + n)), frozenset(range(0, 300, 15)), n) for n in (20, 9, 3, 17)]
+    assert last(mixed, rows, max_new_tokens=30, temperature=1) == [plainly(mixed, row, 30) for row in rows]
 
 
 @torch.no_grad()

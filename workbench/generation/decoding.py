@@ -123,6 +123,9 @@ class Roomy(DynamicLayer):
         self.more -= new
         return self.keys, self.values
 
+    def batch_select_indices(self, indices: Tensor) -> None:
+        self.hold(self.keys[indices], self.values[indices])
+
 
 def _with_room(cache: Cache, more: int) -> Cache:
     """The cache of a prompt, made ready for answers where its layers are of the plain kind."""

@@ -286,16 +286,6 @@ def test_a_run_ends_when_it_is_too_far_from_the_reference(trainer):
     assert made.step < made.steps
 
 
-def test_scores_are_measured_in_units_of_the_reference():
-    raw = torch.tensor([[1.0, 10.0], [3.0, 30.0]])
-    norm = Norm.of(raw, "ref")
-    assert norm.shift == [2.0, 20.0]
-    assert norm.scale == pytest.approx([2**0.5, 200**0.5])
-    assert norm(raw, [1.0, 1.0]).tolist() == pytest.approx([-(0.5**0.5), 0.5**0.5])
-    assert Norm.of(raw, "center")(raw, [1.0, 3.0]).tolist() == pytest.approx([-7.75, 7.75])
-    assert Norm.of(raw, "none")(raw, [1.0, 0.0]).tolist() == [1.0, 3.0]
-
-
 def test_values_that_are_off_by_a_constant_explain_everything(trainer):
     made = trainer()
     rollout = rolled(made)

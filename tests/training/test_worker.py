@@ -183,6 +183,11 @@ def test_ppo_killed_and_resumed_is_bit_identical(make_run, lines_of):
 
 
 @pytest.mark.slow
+def test_adapters_of_ppo_killed_and_resumed_are_bit_identical(make_run, lines_of):
+    killed_and_resumed(make_run, lines_of, "ppo", tuning="lora", **PPO)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("tuning", ["full", "lora"])
 @pytest.mark.parametrize("method", OFFLINE)
 def test_every_method_killed_and_resumed_is_bit_identical(make_run, lines_of, method, tuning):

@@ -165,7 +165,7 @@ def rlhf_run(acts: Acts, args: Args) -> Outcome:
 
 def rlhf_answers(acts: Acts, args: Args) -> Outcome:
     made = acts.do("rlhf_answers", project=project_of(acts, args), **given(args, "prompts", "per_prompt", "seed"))
-    return Outcome(made, f"{made['items']} new pairs of {made['model']} wait on the Label page")
+    return Outcome(made, f"{made['items']} new items of {made['model']} wait on the Label page")
 
 
 def runs_list(acts: Acts, args: Args) -> Outcome:

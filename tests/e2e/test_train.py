@@ -57,9 +57,10 @@ def wait_for_end(server: Any, run: int) -> None:
         time.sleep(0.5)
 
 
-def say(server: Any, engine: str, reason: str | None = None) -> None:
+def say(server: Any, project: int, engine: str, reason: str | None = None) -> None:
     """Let the run look as if it were at step 20 of 60."""
-    [folder] = (server.home / "runs").glob("[0-9]*")
+    first = server.do("runs", project=project)["runs"][-1]["id"]
+    folder = server.home / "runs" / f"{first:06d}"
     status = read_json(folder / "status.json")
     append_line(folder / "metrics.jsonl", LINE | {"step": 20})
     told = {"step": 20, "steps": 60, "eta_s": 100.0, "engine": engine, "engine_reason": reason}
@@ -78,7 +79,11 @@ def test_cost_and_figures_in_every_dress(
     locale: str,
     scheme: str,
 ) -> None:
-    say(server, *(("packed",) if scheme == "light" else ("padded", "a token saw the answer beside it (leak 1.2e-03)")))
+    say(
+        server,
+        trained,
+        *(("packed",) if scheme == "light" else ("padded", "a token saw the answer beside it (leak 1.2e-03)")),
+    )
     context = new_context(server, "ada", locale=locale, color_scheme=scheme, viewport=SIZES[size])
     page = open_page(context.new_page(), "/app/train")
     english = locale == "en-US"

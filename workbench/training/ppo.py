@@ -142,7 +142,7 @@ class Trainer:
                 raise EngineError(f"reward model {judge.name} gives every answer the same score: train it anew")
         return Norm.of(raw, self.hparams.score_norm)
 
-    def drawn(self, asked: Sequence[Asked], what: Any, *, n: int = 1, speaker: Policy | None = None) -> list[Episode]:
+    def drawn(self, asked: Sequence[Asked], what: Any, n: int = 1, speaker: Policy | None = None) -> list[Episode]:
         """Answers of the policy, or of another `speaker`."""
         hp = self.hparams
         sampling = Sampling(temperature=hp.temperature, max_new_tokens=hp.max_new_tokens, n=n)

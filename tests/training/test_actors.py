@@ -212,3 +212,8 @@ def test_an_adapter_keeps_all_of_its_settings(tiny, tmp_path, episodes, lines):
     alone = Policy(load_plain(tmp_path, "reward", torch.float32), word_tokenizer(), "reward", torch.float32)
     with torch.no_grad():
         torch.testing.assert_close(actors.scores(episodes)[:, 0], alone(lines), atol=1e-5, rtol=1e-5)
+
+
+def test_a_reward_model_that_is_gone_is_named(tiny, tmp_path):
+    with pytest.raises(ModelError, match="reward model a is gone"):
+        load_actors(place(tiny), [at(tmp_path / "nowhere")], LORA)

@@ -2,23 +2,25 @@
 
 import errno
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from workbench.errors import UsageError
 from workbench.jobs import folder
 from workbench.jobs.folder import read_json, write_json
 from workbench.training import export as exporting
-from workbench.training.data import stops
+from workbench.training.data import Line, Row, encode, stops
 from workbench.training.export import compare, dtype_of, export, save_trained
 from workbench.training.hparams import RunConfig, make
 from workbench.training.methods import METHODS, preset
 from workbench.training.model import load, load_plain
+from workbench.training.policy import Policy
 from workbench.training.worker import attempt
 
 
@@ -217,3 +219,21 @@ def test_child_answers_with_a_result(run, tmp_path):
     write_json(job / "config.json", config)
     subprocess.run([sys.executable, "-m", "workbench.training.export", "--job", str(job)], check=True, timeout=200)
     assert "there is no adapter" in json.loads((job / "result.json").read_text())["error"]
+
+
+def test_the_card_of_a_reward_model_says_how_to_score_as_we_do(run, tmp_path):
+    export(run("rm"), tmp_path / "x", "merged", None)
+    prompt, said = [{"role": "user", "content": "tell me about topic1"}], "sure topic1 fun"
+    answer = {"role": "assistant", "content": said}
+    known = {
+        "prompt": prompt,
+        "answer": answer,
+        "model": AutoModelForSequenceClassification.from_pretrained(tmp_path / "x"),
+        "tokenizer": AutoTokenizer.from_pretrained(tmp_path / "x"),
+    }
+    [code] = re.findall(r"```python\n(.*?)```", (tmp_path / "x" / "README.md").read_text(), re.DOTALL)
+    exec(code, known)
+    policy = Policy(known["model"], known["tokenizer"], "reward", torch.float32)
+    [made] = encode(policy.tokenizer, [Row("0", "chat", prompt, ([answer],))], stops(policy.tokenizer))
+    with torch.no_grad():
+        assert policy([Line.of(made.prompt, made.answers[0])]).item() == pytest.approx(known["score"], abs=1e-5)

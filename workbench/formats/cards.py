@@ -152,6 +152,16 @@ def _plain(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>()#+!|~$])", r"\\\1", " ".join(text.split()))
 
 
+SCORING = """Its scores compare answers to one prompt; between prompts they mean nothing. A score is read at the token
+that ends the answer, so cut what a chat template writes after it:
+
+```python
+text = tokenizer.apply_chat_template([*prompt, answer], tokenize=False).rstrip()
+ids = tokenizer(text, add_special_tokens=False, return_tensors="pt")
+score = model(**ids).logits[0, 0].item()
+```"""
+
+
 def model_card(made: dict[str, Any], *, license: str | None = None) -> str:
     """The card of a trained model. `made` is its workbench.json; `base_model` there is the base's id on the Hub."""
     license, method = license_id(license), METHODS[made["method"]]
@@ -167,7 +177,7 @@ def model_card(made: dict[str, Any], *, license: str | None = None) -> str:
         f"# {_plain(str(hub or made['base']).rsplit('/', 1)[-1])} after {method.title}",
         f"Trained with Preference Workbench: {method.title} ([{method.paper}]({method.url})), "
         f"from `{hub or made['base']}`, tuning {made.get('tuning')}. {method.summary}",
-        "Its scores compare answers to one prompt; between prompts they mean nothing." if reward else "",
+        SCORING if reward else "",
         f"## Data\n\nSnapshot `{str(made.get('snapshot'))[:12]}` of the labels; run {made.get('run')}.",
         _rewarded(made) if made.get("rewards") else "",
         "## Hyper-parameters\n\n" + _table("name", made.get("hparams") or {}),

@@ -173,6 +173,8 @@ def _reference(policy: Policy, other: Place | None) -> Policy | None:
 
 def _judge(policy: Policy, start: Place, judge: JudgeAt, hparams: PPO) -> Judge:
     folder, base = Path(judge.path), _base(judge)
+    if not folder.is_dir():
+        raise ModelError(f"reward model {judge.name} is gone: there is no folder {folder}")
     tokenizer, as_text = tokenizer_of(folder, base), hparams.scored_as == "text"
     if as_text:
         with_template(tokenizer)

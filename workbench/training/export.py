@@ -164,7 +164,7 @@ def _copy_adapter(source: Path, part: Path, base: Path | None, config: RunConfig
     if not hub:
         raise UsageError(
             f"the adapter of run {config.run} belongs to {config.model}, which has no address on the Hub: "
-            "export the merged form"
+            "export the merged form (--form merged)"
         )
     shutil.copy(source / "adapter_model.safetensors", part)
     adapter = read_json(source / "adapter_config.json")

@@ -135,6 +135,14 @@ def test_the_reference_is_what_the_first_round_started_from(house: House, projec
         assert (held and held.name) == reference
 
 
+def test_a_trial_of_ppo_is_no_round(house: House, project: int) -> None:
+    finish(house, do(house, "rlhf_start", project=project, stage="rm")["run"])
+    trial = do(house, "train", project=project, method="ppo", model="demo-tiny", rewards=["run-1"])["run"]
+    finish(house, trial)
+    told = stages(house, project)
+    assert (told["rounds"], told["stages"]["ppo"]["start"], told["stages"]["ppo"]["next"]) == ([], "demo-tiny", "start")
+
+
 def test_a_model_that_is_gone_is_passed_over(house: House, project: int) -> None:
     finish(house, do(house, "rlhf_start", project=project, stage="sft")["run"])
     shutil.rmtree(house.runs.folder(1) / "out")

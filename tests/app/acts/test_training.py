@@ -101,7 +101,7 @@ def asked(house: House, tmp_path: Path) -> dict[str, Any]:
 
 def test_ppo_is_ready_once_there_are_prompts_and_a_reward_model(house: House, asked: dict[str, Any]) -> None:
     assert do(house, "plan", **asked)["needs"] == "rewards"
-    with pytest.raises(UsageError, match=r"PPO needs a reward model: train one, and name it \(--reward run-3\)"):
+    with pytest.raises(UsageError, match=r"PPO needs a reward model: train one, and name it \(--reward MODEL\)"):
         do(house, "train", **asked)
     reward_model(house, "helpful")
     reward_model(house, "harmless")
@@ -119,7 +119,8 @@ def test_ppo_is_ready_once_there_are_prompts_and_a_reward_model(house: House, as
     [
         (["helpful=much"], "reward model 'helpful=much': the weight must be a number from 0 on"),
         (["helpful=-1"], "the weight must be a number from 0 on"),
-        (["helpful=0"], "PPO needs a reward model"),
+        (["helpful=0"], "PPO needs a reward model: all of those named have weight 0 and only watch"),
+        (["helpful="], "the weight must be a number from 0 on"),
         (["helpful", "helpful=2"], "each reward model can be named once"),
         (["demo-tiny"], "demo-tiny is no reward model"),
         (["nobody"], "no model 'nobody'"),

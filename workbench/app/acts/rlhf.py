@@ -26,6 +26,7 @@ from workbench.training.methods import METHODS
 
 Stage = Literal["sft", "rm", "ppo"]
 STAGES: tuple[Stage, ...] = ("sft", "rm", "ppo")
+TITLE = "RLHF"  # of runs that were started here: other runs of PPO are trials, no rounds
 SCORE, KL = "eval_objective/scores", "objective/kl"
 Run = dict[str, Any]
 Made = dict[str, list[Run]]  # the runs of each stage, oldest first
@@ -81,7 +82,7 @@ def rlhf_start(
         root = _root(start, made["ppo"])
         asked |= {"rewards": _rewards(made) if rewards is None else rewards}
         asked |= {"reference": root if root != start else None}
-    return train(house, actor, project=found.id, **asked, title="RLHF")
+    return train(house, actor, project=found.id, **asked, title=TITLE)
 
 
 @act("lead")
@@ -147,7 +148,8 @@ def _made(house: House, project: Project, usable: dict[str, Model]) -> Made:
 
 def _numbers(house: House, project: Project, stage: Stage) -> list[int]:
     known = set(house.runs.numbers())
-    return [row["id"] for row in rows.all(house.store, project.id) if row["method"] == stage and row["id"] in known]
+    listed = [row for row in rows.all(house.store, project.id) if row["method"] == stage and row["id"] in known]
+    return [row["id"] for row in listed if stage != "ppo" or row["title"] == TITLE]
 
 
 def _run(house: House, number: int, usable: dict[str, Model]) -> Run:

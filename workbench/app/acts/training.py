@@ -92,7 +92,8 @@ def train(
     judges = _judges(house, entry, rewards)
     held = _startable(models.get(house.home, reference)) if reference else None
     if entry.draws and not any(judge.weight for judge in judges):
-        raise UsageError(f"{entry.title} needs a reward model: train one, and name it (--reward run-3)")
+        why = "all of those named have weight 0 and only watch" if judges else "train one, and name it (--reward MODEL)"
+        raise UsageError(f"{entry.title} needs a reward model: {why}")
     if held and not entry.draws:
         raise UsageError(f"{entry.title} has its start model as reference, no other can be named")
     made = frozen.get(house.store, found.id, snapshot_hash or snapshot(house, actor, project=found.id)["hash"])
@@ -188,12 +189,12 @@ def _judges(house: House, entry: Method, rewards: list[str]) -> list[JudgeAt]:
         raise UsageError(f"{entry.title} learns from {entry.data}: it takes no reward models")
     found = []
     for text in rewards:
-        name, _, weight = text.partition("=")
+        name, weighed, weight = text.partition("=")
         model = models.get(house.home, name)
         if model.kind != "reward":
             raise ModelError(f"{name} is no reward model: it does not score answers")
         try:
-            found.append(JudgeAt(**_place(model), weight=float(weight or 1)))
+            found.append(JudgeAt(**_place(model), weight=float(weight if weighed else 1)))
         except ValueError:
             raise UsageError(f"reward model {text!r}: the weight must be a number from 0 on") from None
     if len({judge.name for judge in found}) < len(found):

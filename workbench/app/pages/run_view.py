@@ -114,11 +114,13 @@ def ask(house: House, act: str, request: gr.Request, number: int) -> None:
 
 
 def listed(house: House, request: gr.Request, number: int | None = None) -> gr.Dropdown:
-    """The project's runs, newest first, with `number` chosen or else the newest."""
+    """The project's runs, newest first, with `number` chosen, else the one that the address names, else the newest."""
     project = house.project_of(request.username, request.cookies)
     rows = ACTIONS["runs"](house, request.username, project=project.id)["runs"] if project else []
     choices = [(f"#{row['id']} {row['method']} · {row['model']}", row["id"]) for row in rows]
-    return gr.Dropdown(choices=choices, value=number or (rows[0]["id"] if rows else None))
+    named = [row["id"] for row in rows if str(row["id"]) == request.query_params.get("run")]
+    newest = rows[0]["id"] if rows else None
+    return gr.Dropdown(choices=choices, value=number or next(iter(named), newest))
 
 
 def fingerprint(run: dict[str, Any] | None) -> str:

@@ -57,10 +57,6 @@ def at(root: Path, step: int) -> Path:
     return root / f"step-{step:06d}"
 
 
-def step_of(path: Path) -> int:
-    return int(path.name.removeprefix("step-"))
-
-
 @contextmanager
 def disk_errors() -> Iterator[None]:
     """Within this, what safetensors says of the disk is an OSError."""

@@ -1,31 +1,21 @@
 """What a run would cost: steps to the number, memory within reach of what it took, time only from a run like it."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from workbench.app.actions import ACTIONS
+from tests.app.acts.conftest import do
 from workbench.app.acts import cost as costs
 from workbench.app.house import House
 from workbench.jobs import machine
 from workbench.jobs.folder import append_line, write_json
-from workbench.settings import DEMO, Settings
+from workbench.settings import DEMO
 from workbench.store.snapshots import get
 
 pytestmark = pytest.mark.skipif(not (DEMO / "model").is_dir(), reason="the demo model is not in this checkout")
 ROWS = 120
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    opened = House.open(Settings(home=tmp_path / "home"))
-    opened._closing.set()  # no run is started here
-    opened._watch.join()
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
@@ -38,10 +28,6 @@ def project(house: House, tmp_path: Path) -> int:
     parsed = do(house, "import_file", project=number, path=path)["import"]
     do(house, "import_confirm", project=number, number=parsed)
     return number
-
-
-def do(house: House, act: str, **values: Any) -> dict[str, Any]:
-    return ACTIONS[act](house, "local", **values)
 
 
 def cost(house: House, project: int, method: str = "dpo", **hparams: Any) -> dict[str, Any]:

@@ -2,30 +2,20 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from workbench.app.actions import ACTIONS
+from tests.app.acts.conftest import do
 from workbench.app.acts.rlhf import due
 from workbench.app.house import House
 from workbench.errors import UsageError
 from workbench.jobs.folder import append_line, read_json, write_json
-from workbench.settings import DEMO, Settings
+from workbench.settings import DEMO
 
 pytestmark = pytest.mark.skipif(not (DEMO / "model").is_dir(), reason="the demo model is not in this checkout")
 SCORE = "eval_objective/scores"
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    opened = House.open(Settings(home=tmp_path / "home"))
-    opened._closing.set()  # no run is started here
-    opened._watch.join()
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
@@ -36,10 +26,6 @@ def project(house: House, tmp_path: Path) -> int:
     add(house, number, tmp_path / "shown.jsonl", shown)
     add(house, number, tmp_path / "pairs.jsonl", pairs(40))
     return number
-
-
-def do(house: House, act: str, **values: Any) -> dict[str, Any]:
-    return ACTIONS[act](house, "local", **values)
 
 
 def pairs(n: int, word: str = "Answer") -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +9,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from workbench.app.actions import ACTIONS
+from tests.app.acts.conftest import do
 from workbench.app.house import House
 from workbench.errors import UsageError, WorkbenchError
-from workbench.settings import DEMO, Settings
+from workbench.settings import DEMO
 
 pytestmark = pytest.mark.skipif(not (DEMO / "model").is_dir(), reason="the demo model is not in this checkout")
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    opened = House.open(Settings(home=tmp_path / "home"))
-    opened._closing.set()  # no run is started here
-    opened._watch.join()
-    yield opened
-    opened.close()
-
-
-def do(house: House, act: str, **values: Any) -> dict[str, Any]:
-    return ACTIONS[act](house, "local", **values)
 
 
 def project_of(house: House, path: Path, rows: list[dict[str, Any]]) -> int:

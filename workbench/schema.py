@@ -23,6 +23,7 @@ Split = Literal["train", "test"]
 Json = Any
 
 ROLES: tuple[AccountRole, ...] = get_args(AccountRole)  # each may do what those before it may
+MOST_CANDIDATES = 9  # of one ranking
 LABEL_KINDS = ("pair", "rank", "best_worst", "thumb", "rating", "edit")
 
 
@@ -129,20 +130,65 @@ class ThumbPayload(Payload):
     label: StrictBool
 
 
+class RankPayload(Payload):
+    """Tiers of candidates, best first; no tiers: none is acceptable."""
+
+    tiers: list[list[StrictInt]] = Field(max_length=MOST_CANDIDATES)
+
+
+class BestWorstPayload(Payload):
+    best: StrictInt = Field(ge=0)
+    worst: StrictInt = Field(ge=0)
+
+
+class Turn(Payload):
+    role: Role
+    content: str = Field(max_length=1_000_000)
+
+
+class EditPayload(Payload):
+    """A better text in place of a candidate; `distance` in (0, 1] is how far it went from there."""
+
+    candidate: StrictInt = Field(ge=0)
+    messages: list[Turn] = Field(min_length=1, max_length=512)
+    distance: float = Field(gt=0, le=1)
+
+
 class WhyPayload(Payload):
     why: str | None = Field(None, max_length=500)
 
 
-class UndoPayload(Payload):
+class OfPayload(Payload):
     of: UUID
+
+
+class GoldPayload(Payload):
+    """A lead's word on what is right: `answer` is the payload of a label; `on` false takes it back."""
+
+    answer: dict[str, Json] = {}
+    explanation: str = Field("", max_length=2000)
+    on: bool = True
+
+
+class Reason(Payload):
+    """Why somebody decided so."""
+
+    chips: list[str] = Field([], max_length=20)
+    text: str = Field("", max_length=2000)
 
 
 PAYLOADS: dict[str, type[Payload]] = {
     "pair": PairPayload,
     "thumb": ThumbPayload,
+    "rank": RankPayload,
+    "best_worst": BestWorstPayload,
+    "edit": EditPayload,
     "skip": WhyPayload,
     "flag": WhyPayload,
-    "undo": UndoPayload,
+    "undo": OfPayload,
+    "clear": OfPayload,
+    "withdraw": WhyPayload,
+    "gold": GoldPayload,
 }
 
 

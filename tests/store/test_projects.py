@@ -20,7 +20,7 @@ def test_the_latest_words_hold(store, project) -> None:
 
 
 def test_what_an_older_home_tells_of_a_project_is_passed_over(store, project) -> None:
-    store.append(Event(uid(), "lead", "project", asdict(project) | {"members": [], "name": "Mate"}))
+    store.append(Event(uid(), "lead", "project", asdict(project) | {"colour": "red", "name": "Mate"}))
     assert projects.all(store) == [replace(project, name="Mate")]
 
 
@@ -31,6 +31,13 @@ def test_what_cannot_be_is_refused(store, project) -> None:
         projects.create(store, "lead", " Tea ")
     for fields in (
         {"eval_share": 0.3},
+        {"overlap": 1.1},
+        {"axes": {"overall": ""}},
+        {"axes": {"Two Words": ""}},
+        {"names": "tell"},
+        {"quota": 0},
+        {"deadline": "tomorrow"},
+        {"version": 3},
         {"tasks": ["scale"]},
         {"tasks": []},
         {"name": ""},
@@ -42,3 +49,17 @@ def test_what_cannot_be_is_refused(store, project) -> None:
     projects.change(store, "lead", project.id, archived=True)
     again = projects.create(store, "lead", "Tea")
     assert projects.get(store, "Tea") == again
+
+
+def test_a_guideline_has_a_version_that_grows_with_its_words(store, project) -> None:
+    assert project.version == 0
+    assert projects.change(store, "lead", project.id, guideline="Be kind.").version == 1
+    assert projects.change(store, "lead", project.id, guideline="Be kind.", quota=3).version == 1
+    found = projects.change(store, "lead", project.id, axes={"safety": "Do no harm."})
+    assert (found.version, found.guidelines) == (2, {"overall": "Be kind.", "safety": "Do no harm."})
+
+
+def test_members_are_everybody_until_some_are_named(store, project) -> None:
+    assert project.open_to("ann")
+    found = projects.change(store, "lead", project.id, members=["bob"])
+    assert (found.open_to("ann"), found.open_to("bob")) == (False, True)

@@ -103,6 +103,12 @@ class Queue:
                     line.hold(annotator, body.tab, place)
         return {"ack": str(body.uid), "seq": seq}
 
+    def decide(self, judgement: Judgement) -> int:
+        """Store what a lead says of an item: an adjudication, a cleared flag, gold, a withdrawal. Its number."""
+        seq = self.store.append(judgement)[0]
+        self.refresh(items.get(self.store, judgement.item).project)
+        return seq
+
     def heartbeat(self, annotator: str, tab: str, held: list[str]) -> dict[str, Json]:
         """Renew what a tab holds; what it can no longer have is `lost`."""
         with self.store.lock:

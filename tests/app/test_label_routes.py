@@ -65,8 +65,22 @@ def test_progress_tells_the_page_all_it_needs_to_begin(server: Any, project: int
         "/api/label/progress", headers={"cookie": f"sid={client.cookies['sid']}; project={project}"}
     ).json()
     assert (found["user"], found["lang"], found["lead"]) == ("lily", "en", False)
-    assert found["project"] == {"id": project, "name": "Label routes", "guideline": "", "tasks": ["pair", "thumb"]}
-    assert (found["tasks"]["pair"]["needed"], found["tasks"]["thumb"]["needed"]) == (120, 240)
+    told = found["project"]
+    assert (told["id"], told["name"], told["tasks"], told["axes"]) == (
+        project,
+        "Label routes",
+        ["pair", "thumb"],
+        ["overall"],
+    )
+    assert (told["guidelines"], told["version"], told["read"]) == ({"overall": {"text": "", "html": None}}, 0, 0)
+    assert 120 < found["progress"]["overall"]["pair"]["needed"] < 160  # about one in eight is asked twice
+    assert 240 < found["progress"]["overall"]["thumb"]["needed"] < 320
+
+
+def test_who_has_read_a_guideline_is_not_shown_it_again(server: Any, post: Posted, project: int) -> None:
+    assert post("guideline", project=project, version=2).json() == {"read": 2}
+    cookies = {"cookie": f"sid={server.user('lily').cookies['sid']}; project={project}"}
+    assert server.client().get("/api/label/progress", headers=cookies).json()["project"]["read"] == 2
 
 
 def test_an_answer_is_acknowledged_by_its_uid_and_again_by_the_same(leased: Any, post: Posted) -> None:
@@ -130,9 +144,9 @@ def test_nobody_answers_renews_or_releases_for_another(leased: Any, post: Posted
     [shown] = leased(tab="mine")
     lease = shown["lease"]
     assert post("submit", "mallory", **label(shown)).status_code == 422
-    assert post("heartbeat", "mallory", tab="mine", held=[lease]).json() == {"lost": [lease]}
+    assert post("heartbeat", "mallory", tab="mine", held=[lease]).json()["lost"] == [lease]
     assert post("release", "mallory", tab="mine", leases=[lease]).json() == {"released": 0}
-    assert post("heartbeat", tab="mine", held=[lease]).json() == {"lost": []}
+    assert post("heartbeat", tab="mine", held=[lease]).json()["lost"] == []
     assert post("release", tab="mine", leases=[lease]).json() == {"released": 1}
 
 
@@ -150,7 +164,9 @@ def test_no_answer_names_a_model_or_an_index(leased: Any) -> None:
     shown = leased(10)
     assert shown
     assert CANARY not in json.dumps(shown)
-    assert {key for item in shown for key in item} == {"lease", "view", "form", "lang", "prompt", "answers"}
+    assert {key for item in shown for key in item} == {
+        *("lease", "view", "teach", "named", "form", "lang", "prompt", "answers")
+    }
 
 
 def test_strangers_get_401_and_closed_projects_404(server: Any, post: Posted) -> None:

@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from workbench.labelling.queue import Queue, Submission
+from workbench.labelling.queue import Queue
+from workbench.labelling.submission import Submission
 from workbench.schema import Candidate, Item, Message, make_item
 from workbench.store import items, projects
 from workbench.store.db import Store
@@ -40,7 +41,7 @@ def store(home: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def project(store: Store) -> int:
-    return projects.create(store, "lead", "Tea").id
+    return projects.create(store, "lead", "Tea", overlap=0.0, gold=0.0, repeats=0.0).id
 
 
 def item(project: int, question: str, *answers: str, **rest: Any) -> Item:

@@ -16,19 +16,19 @@ def views() -> Views:
     return Views("a home")
 
 
-def view(order: tuple[int, ...] = (1, 0), annotator: str = "ann") -> View:
-    return View(1, "pair", 42, annotator, 0, "label", order)
+def view(order: tuple[int, ...] = (1, 0), annotator: str = "ann", purpose: str = "label") -> View:
+    return View(1, "overall", "pair", 42, annotator, purpose, "control", order)
 
 
 @pytest.mark.parametrize("annotators", [1, 2, 50])
 def test_the_first_candidate_stands_left_half_of_the_time(views: Views, annotators: int) -> None:
-    lefts = [views.order(1, i, f"ann{i % annotators}", 0, 2) == (0, 1) for i in range(DRAWS)]
+    lefts = [views.order(1, "overall", i, f"ann{i % annotators}", 2) == (0, 1) for i in range(DRAWS)]
     assert abs(sum(lefts) / DRAWS - 0.5) < Z * math.sqrt(0.25 / DRAWS)
 
 
 def test_an_order_is_the_same_after_a_restart_and_differs_between_people_and_homes(views: Views) -> None:
     def drawn(views: Views, who: str) -> list[tuple[int, ...]]:
-        return [views.order(1, item, who, 0, 2) for item in range(64)]
+        return [views.order(1, "overall", item, who, 2) for item in range(64)]
 
     assert drawn(views, "ann") == drawn(Views("a home"), "ann")
     assert drawn(views, "ann") != drawn(views, "bob")
@@ -36,7 +36,7 @@ def test_an_order_is_the_same_after_a_restart_and_differs_between_people_and_hom
 
 
 def test_every_candidate_has_one_place(views: Views) -> None:
-    assert sorted(views.order(1, 7, "ann", 0, 9)) == list(range(9))
+    assert sorted(views.order(1, "overall", 7, "ann", 9)) == list(range(9))
 
 
 def test_a_lease_opens_to_what_was_sealed(views: Views) -> None:
@@ -46,7 +46,7 @@ def test_a_lease_opens_to_what_was_sealed(views: Views) -> None:
 
 def test_a_lease_shows_nothing_of_what_is_inside(views: Views) -> None:
     one, two = views.lease(view()), views.lease(view((0, 1)))
-    assert len(one) == len(two)
+    assert len({len(one), len(two), len(views.lease(view(purpose="gold")))}) == 1
     assert sum(a == b for a, b in zip(one, two, strict=True)) < len(one) / 4
 
 

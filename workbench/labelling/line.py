@@ -1,217 +1,343 @@
-"""One waiting line: the items of one project and task, who holds which, and who did what. All in memory.
+"""One waiting line: the items of one project, axis and task, who holds which, and who did what. All in memory.
 
-Leaves out storing (`queue`), what is shown (`views`) and locking: the caller holds the store's lock.
+Leaves out storing (`queue`), the building out of the history (`reading`), when an annotator is checked (`checks`),
+what is shown (`views`) and locking: the caller holds the store's lock.
 """
 
 from array import array
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from statistics import median
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 from uuid import UUID
 
-from workbench.errors import Conflict
+import numpy as np
+
+from workbench.errors import Conflict, Withdrawn
+from workbench.labelling.person import CHECKS, Person, day_of
 from workbench.schema import LABEL_KINDS, Json, Judgement
 
 LEASE_SECONDS = 600.0
-UNDOABLE = 10
-PACE = 50
+WITHDRAWN, GOLD, ADJUDICATED = "withdrawn", "gold", "adjudicated"
+
+
+class Pick(NamedTuple):
+    """A place that was leased, why it is asked, and by which policy it was chosen."""
+
+    place: int
+    purpose: str = "label"
+    policy: str = "control"
 
 
 class Lease(NamedTuple):
     tab: str
     until: float
+    pick: Pick
 
 
-@dataclass
-class Person:
-    """What one annotator did here: place -> `label`, `skip` or `flag`, and figures of it."""
+class Places:
+    """Item numbers in the order they are asked, and where each stands; shared by the axes of one task."""
 
-    acts: dict[int, str] = field(default_factory=dict)
-    recent: deque[tuple[UUID, int]] = field(default_factory=lambda: deque(maxlen=UNDOABLE))
-    pace: deque[int] = field(default_factory=lambda: deque(maxlen=PACE))
-    counts: Counter[str] = field(default_factory=Counter)
-    day: int = 0
-    today: int = 0
+    def __init__(self, ids: np.ndarray) -> None:
+        self.ids = array("q", np.asarray(ids, np.int64).tobytes())
+        self.first = int(min(self.ids, default=0))
+        size = int(max(self.ids, default=-1)) - self.first + 1
+        self.at = np.full(size, -1, np.int32)
+        self.at[np.asarray(ids, np.int64) - self.first] = np.arange(len(self.ids), dtype=np.int32)
 
-    def on(self, day: int) -> int:
-        """Labels of one day, the last one or today."""
-        return self.today if self.day == day else 0
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def of(self, item: int) -> int | None:
+        """Where an item stands, None when it is not here."""
+        place = int(self.at[item - self.first]) if 0 <= item - self.first < len(self.at) else -1
+        return None if place < 0 else place
+
+    def of_many(self, items: np.ndarray) -> np.ndarray:
+        """Their places, -1 for those that are not here."""
+        at = items - self.first
+        inside = (at >= 0) & (at < len(self.at))
+        return np.where(inside, self.at[np.where(inside, at, 0)], -1) if len(self.at) else np.full(len(items), -1)
 
 
 class Line:
-    """Places are items in the order of their key's hash. `free` marks those that one more person may take."""
+    """`free` marks places that one more person may take; `shut` says why others are served to nobody.
 
-    def __init__(self, rows: Iterable[tuple[str, int]], clock: Callable[[], float]) -> None:
-        self.ids = array("q", (id for _, id in sorted(rows)))
-        size = len(self.ids)
-        self.first = min(self.ids, default=0)
-        self._places = array("i", [-1]) * (max(self.ids, default=-1) - self.first + 1)
-        for place, id in enumerate(self.ids):
-            self._places[id - self.first] = place
-        self.needed = bytearray(b"\1" * size)
-        self.done = array("H", bytes(2 * size))
-        self.leased = bytearray(size)
-        self.free = bytearray(b"\1" * size)
-        self.wanted, self.got = size, 0
-        self.closed: Counter[int] = Counter()
-        self.leases: dict[tuple[int, str], Lease] = {}
+    base      labels an item needs: 1, or 2 where annotators overlap
+    said      what was said of overlapping items, by annotator: two who contradict each other need a third
+    orders    policy -> places, the most wanted first
+    """
+
+    def __init__(self, axis: str, places: Places, base: bytes, clock: Callable[[], float]) -> None:
+        size = len(places)
+        self.axis, self.places, self.base, self.clock = axis, places, base, clock
+        self.needed, self.done = bytearray(base), array("H", bytes(2 * size))
+        self.leased, self.free = bytearray(size), bytearray(b"\1" * size)
+        self.wanted, self.got = sum(base), 0
+        self.shut: defaultdict[int, set[str]] = defaultdict(set)
+        self.said: defaultdict[int, dict[str, str]] = defaultdict(dict)
+        self.again: set[int] = set()
+        self.gold: dict[int, dict[str, Json]] = {}
+        self.orders: dict[str, np.ndarray] = {}
+        self.leases: dict[tuple[int, str, str], Lease] = {}
         self.people: defaultdict[str, Person] = defaultdict(Person)
-        self.clock = clock
+        self.soonest = float("inf")
 
-    def place(self, item: int) -> int | None:
-        """Where an item stands, None when it is not of this line."""
-        at = item - self.first
-        place = self._places[at] if 0 <= at < len(self._places) else -1
-        return None if place < 0 else place
+    @property
+    def ids(self) -> "array[int]":
+        return self.places.ids
 
     # --- who holds what
 
-    def take(self, annotator: str, tab: str, want: int, known: Collection[int]) -> list[int]:
-        """Lease places to a tab that has the `known` ones: what it lost, what is free, else its owner's elsewhere."""
-        acts, place = self.people[annotator].acts, -1
-        own = {p: lease.tab for (p, name), lease in self.leases.items() if name == annotator and p not in known}
-        found = [p for p, held_by in own.items() if held_by == tab][:want]
-        while len(found) < want and (place := self.free.find(1, place + 1)) >= 0:
-            if place not in acts and (place, annotator) not in self.leases:
-                found.append(place)
-        if not found and not known:
-            found = list(own)[:want]
-        for place in found:
-            self._lease(annotator, tab, place)
-        return found
+    def recover(self, annotator: str, tab: str, want: int, known: Collection[Pick]) -> list[Pick]:
+        """What a tab was given and does not know of: an answer of ours was lost, or the page was loaded anew."""
+        own = [lease for (_, name, _), lease in self.leases.items() if name == annotator and lease.pick not in known]
+        mine = [lease.pick for lease in own if lease.tab == tab]
+        if not mine and not known and not self._anything_for(annotator):
+            mine = [lease.pick for lease in own]  # left in another tab
+        for pick in mine[: max(0, want)]:
+            self.lease(annotator, tab, pick)
+        return mine[: max(0, want)]
 
-    def hold(self, annotator: str, tab: str, place: int) -> bool:
+    def take(self, annotator: str, tab: str, policy: str) -> Pick | None:
+        """Lease the next free place by a policy; in the order of the line where the policy has no more."""
+        for name, way in ((policy, self._ordered(policy)), ("control", self._in_line())):
+            for place in way:
+                if self.open_to(annotator, place) and (place, annotator, "") not in self.leases:
+                    again = "rm_conflict" if place in self.again else name
+                    return self.lease(annotator, tab, Pick(place, self._purpose(place), again))
+        return None
+
+    def lease(self, annotator: str, tab: str, pick: Pick, until: float | None = None) -> Pick:
+        key = pick.place, annotator, check_of(pick.purpose)
+        until = until or self.clock() + LEASE_SECONDS
+        if key not in self.leases and not key[2]:
+            self.leased[pick.place] += 1
+        self.leases[key] = Lease(tab, until, pick)
+        self.soonest = min(self.soonest, until)
+        self._settle(pick.place)
+        return pick
+
+    def hold(self, annotator: str, tab: str, pick: Pick) -> bool:
         """Renew a tab's lease, or give back the one it says it had; False when that went to another."""
-        lease = self.leases.get((place, annotator))
-        mine = lease.tab == tab if lease else self.open_to(annotator, place)
+        held = self.leases.get((pick.place, annotator, check_of(pick.purpose)))
+        mine = held.tab == tab if held else self.open_to(annotator, pick.place, pick.purpose)
         if mine:
-            self._lease(annotator, tab, place)
+            self.lease(annotator, tab, pick)
         return mine
 
-    def open_to(self, annotator: str, place: int) -> bool:
-        return bool(self.free[place]) and place not in self.people[annotator].acts
-
-    def release(self, annotator: str, place: int, tab: str | None = None) -> bool:
-        """End a lease, of any tab or only of this one."""
-        lease = self.leases.get((place, annotator))
-        if lease is None or tab not in (None, lease.tab):
+    def open_to(self, annotator: str, place: int, purpose: str = "label") -> bool:
+        if self.people[annotator].did(place, purpose):
             return False
-        del self.leases[place, annotator]
-        self.leased[place] -= 1
-        self._settle(place)
+        return purpose in CHECKS or bool(self.free[place])
+
+    def release(self, annotator: str, pick: Pick, tab: str | None = None) -> bool:
+        """End a lease, of any tab or only of this one."""
+        key = pick.place, annotator, check_of(pick.purpose)
+        held = self.leases.get(key)
+        if held is None or tab not in (None, held.tab):
+            return False
+        del self.leases[key]
+        if not key[2]:
+            self.leased[pick.place] -= 1
+        self._settle(pick.place)
         return True
 
     def expire(self) -> None:
         now = self.clock()
-        for place, annotator in [key for key, lease in self.leases.items() if lease.until <= now]:
-            self.release(annotator, place)
+        if now < self.soonest:
+            return
+        for (_, annotator, _), lease in list(self.leases.items()):
+            if lease.until <= now:
+                self.release(annotator, lease.pick)
+        self.soonest = min((lease.until for lease in self.leases.values()), default=float("inf"))
 
-    def close(self, place: int) -> None:
-        """Serve this place to nobody any more."""
-        self.closed[place] += 1
-        self._settle(place)
+    def forget(self, annotator: str) -> None:
+        """Everything this person holds goes back."""
+        for lease in [lease for (_, name, _), lease in self.leases.items() if name == annotator]:
+            self.release(annotator, lease.pick)
 
-    def admit(self, annotator: str, place: int) -> None:
+    def admit(self, annotator: str, pick: Pick) -> None:
         """May this annotator answer now? `Conflict` when it was answered, or is with somebody else."""
-        if place in self.people[annotator].acts:
+        if WITHDRAWN in self.shut.get(pick.place, ()):
+            raise Withdrawn("this item is no longer asked for")
+        if self.people[annotator].did(pick.place, pick.purpose):
             raise Conflict("you have answered this item already", code="already_labelled")
-        if (place, annotator) not in self.leases and not self.free[place]:
+        held = (pick.place, annotator, check_of(pick.purpose)) in self.leases
+        if not held and not self.open_to(annotator, pick.place, pick.purpose):
             raise Conflict("somebody else has this item by now", code="taken")
 
     def wait_for(self, annotator: str) -> float | None:
         """Seconds until the first lease of others ends that this annotator could then have."""
         acts = self.people[annotator].acts
-        ends = [lease.until for (place, name), lease in self.leases.items() if name != annotator and place not in acts]
+        ends = [at.until for (place, name, _), at in self.leases.items() if name != annotator and place not in acts]
         return max(0.0, min(ends) - self.clock()) if ends else None
 
     def adopt(self, old: "Line") -> None:
         """The leases of this line as it was before new items came."""
-        for (place, annotator), lease in old.leases.items():
-            here = self.place(old.ids[place])
-            if here is not None and self.open_to(annotator, here):
-                self._lease(annotator, lease.tab, here, lease.until)
+        for (place, annotator, _), lease in old.leases.items():
+            here = self.places.of(old.ids[place])
+            if here is not None and self.open_to(annotator, here, lease.pick.purpose):
+                self.lease(annotator, lease.tab, lease.pick._replace(place=here), lease.until)
+        for name, person in old.people.items():
+            self.people[name].views = max(self.people[name].views, person.views)
+            self.people[name].gold_at = max(self.people[name].gold_at, person.gold_at)
+
+    def arrange(self, orders: dict[str, np.ndarray]) -> None:
+        """Item numbers by policy, the most wanted first. `rm_conflict` asks for one label more of each."""
+        found = {policy: self.places.of_many(items) for policy, items in orders.items()}
+        self.orders = {policy: places[places >= 0] for policy, places in found.items()}
+        for place in self.orders.get("rm_conflict", np.array([], np.int32)).tolist():
+            with self._weighing(place):
+                self.again.add(place)
+
+    def _anything_for(self, annotator: str) -> bool:
+        return any(self.open_to(annotator, p) and (p, annotator, "") not in self.leases for p in self._in_line())
+
+    def _in_line(self) -> Iterator[int]:
+        place = -1
+        while (place := self.free.find(1, place + 1)) >= 0:
+            yield place
+
+    def _ordered(self, policy: str) -> Iterator[int]:
+        order = self.orders.get(policy)
+        if order is not None:
+            yield from order[np.frombuffer(self.free, np.uint8)[order] == 1].tolist()
+
+    def _purpose(self, place: int) -> str:
+        if self.done[place] >= self.base[place]:
+            return "tiebreak"
+        return "overlap" if self.base[place] > 1 else "label"
 
     # --- who did what
 
-    def apply(self, judgement: Judgement) -> None:
-        """Count one act, as it happens or out of the history."""
-        place, label = self.place(judgement.item), judgement.kind in LABEL_KINDS
-        if place is None or not (label or judgement.kind in ("skip", "flag", "undo")):
+    def apply(self, j: Judgement) -> None:
+        """Count one act as it happens."""
+        self.mark(j)
+        place = self.places.of(j.item)
+        if place is None or j.axis != self.axis or j.purpose == "adjudication":
             return
-        if judgement.purpose == "import":
-            self._count(place, +1)
-            return
-        person = self.people[judgement.annotator]
-        self._retract(person, place)
-        if judgement.kind != "undo":
-            self._record(person, place, judgement, "label" if label else judgement.kind)
-        self.release(judgement.annotator, place)
-        self._settle(place)
+        label, person = j.kind in LABEL_KINDS and j.kind != "edit", self.people[j.annotator]
+        with self._weighing(place):
+            if j.purpose == "import":
+                self.done[place] += label
+            elif j.kind == "edit":
+                person.edits.add(j.uid)
+                person.recent.append((j.uid, place))
+            elif label or j.kind in ("skip", "flag", "undo"):
+                self._act(person, place, j, "label" if label else j.kind)
 
-    def undoable(self, annotator: str, uid: UUID, place: int) -> None:
+    def mark(self, j: Judgement) -> None:
+        """Note what opens or closes an item: flags and withdrawals on every axis, gold and adjudication on one."""
+        place = self.places.of(j.item)
+        if place is None:
+            return
+        with self._weighing(place):
+            if j.kind in ("clear", "undo") and place in self.shut:
+                self.shut[place].discard(j.payload["of"])
+            elif j.kind in ("withdraw", "flag"):
+                self.shut[place].add(WITHDRAWN if j.kind == "withdraw" else str(j.uid))
+            elif j.kind == "gold" and j.axis == self.axis:
+                self._set_gold(place, j.payload)
+            elif j.purpose == "adjudication" and j.axis == self.axis:
+                self.shut[place].add(ADJUDICATED)
+
+    def _act(self, person: Person, place: int, j: Judgement, act: str) -> None:
+        if act == "undo" and (of := UUID(j.payload["of"])) in person.edits:
+            person.edits.remove(of)
+            return
+        if person.forget(place, j.purpose) == "label" and j.purpose not in CHECKS:
+            self.done[place] -= 1
+            self.said.get(place, {}).pop(j.annotator, None)
+        if act != "undo":
+            person.note(place, j.purpose, act, j.uid, day_of(j.ts), j.ms_active or j.ms_shown)
+        if act == "label" and j.purpose == "calibration":
+            person.taught.append(agrees(j.payload, self.gold.get(place, {}).get("answer", {})))
+        elif act == "label" and j.purpose not in CHECKS:
+            self.done[place] += 1
+            if self.base[place] > 1:
+                self.said[place][j.annotator] = word_of(j.payload)
+        self.release(j.annotator, Pick(place, j.purpose))
+
+    def undoable(self, annotator: str, uid: UUID, pick: Pick) -> None:
         """`Conflict` unless `uid` is among the last acts of this annotator and still holds."""
-        person = self.people[annotator]
-        if (uid, place) not in person.recent or place not in person.acts:
+        person, place = self.people[annotator], pick.place
+        if ADJUDICATED in self.shut.get(place, ()):
+            raise Conflict("a lead has decided this item by now", code="adjudicated")
+        stands = uid in person.edits or (person.did(place, pick.purpose) and pick.purpose != "calibration")
+        if (uid, place) not in person.recent or not stands:
             raise Conflict("this can no longer be undone", code="not_undoable")
 
     def progress(self, annotator: str) -> dict[str, Json]:
-        person = self.people[annotator]
-        return {
-            "mine": person.counts["label"],
-            "skipped": person.counts["skip"],
-            "flagged": person.counts["flag"],
-            "done": self.got,
-            "needed": self.wanted,
-            "today": person.on(day_of(datetime.now(UTC))),
-            "median_s": median(person.pace) / 1000 if person.pace else None,
-        }
+        return {**self.people[annotator].figures(), "done": self.got, "needed": self.wanted}
 
-    def _record(self, person: Person, place: int, judgement: Judgement, act: str) -> None:
-        person.acts[place] = act
-        person.counts[act] += 1
-        person.recent.append((judgement.uid, place))
-        if act == "flag":
-            self.closed[place] += 1
-        if act == "label":
-            day = day_of(judgement.ts)
-            person.day, person.today = day, person.on(day) + 1
-            spent = judgement.ms_active or judgement.ms_shown
-            if spent:
-                person.pace.append(spent)
-            self._count(place, +1)
+    def close(self, place: int, why: str) -> None:
+        """Serve this place to nobody any more."""
+        with self._weighing(place):
+            self.shut[place].add(why)
 
-    def _retract(self, person: Person, place: int) -> None:
-        act = person.acts.pop(place, None)
-        if act is None:
-            return
-        person.recent = deque((r for r in person.recent if r[1] != place), maxlen=UNDOABLE)  # undone once, gone
-        person.counts[act] -= 1
-        if act == "flag":
-            self.closed[place] -= 1
-        if act == "label":
-            person.today = max(0, person.today - 1)
-            self._count(place, -1)
+    def recount(self) -> None:
+        """All sums anew, after many acts were counted at once."""
+        special = {*self.said, *self.again}
+        for place in special:
+            self.needed[place] = self._needs(place)
+        needed, done = np.frombuffer(self.needed, np.uint8), np.frombuffer(self.done, np.uint16)
+        got = np.minimum(needed, done)
+        open_ = np.ones(len(needed), bool)
+        open_[[place for place, why in self.shut.items() if why]] = False
+        self.wanted, self.got = int(np.where(open_, needed, got).sum()), int(got.sum())
+        busy = done + np.frombuffer(self.leased, np.uint8)
+        self.free[:] = (open_ & (busy < needed)).astype(np.uint8).tobytes()
 
-    def _count(self, place: int, by: int) -> None:
-        before = min(self.done[place], self.needed[place])
-        self.done[place] += by
-        self.got += min(self.done[place], self.needed[place]) - before
+    def _set_gold(self, place: int, payload: dict[str, Json]) -> None:
+        if payload["on"]:
+            self.gold[place] = payload
+            self.shut[place].add(GOLD)
+        else:
+            self.gold.pop(place, None)
+            self.shut[place].discard(GOLD)
+
+    def _needs(self, place: int) -> int:
+        split = self.base[place] > 1 and contradict(set(self.said.get(place, {}).values()))
+        return self.base[place] + split + (place in self.again)
+
+    @contextmanager
+    def _weighing(self, place: int) -> Iterator[None]:
+        """Keep the sums and `free` true while something of a place changes."""
+        wanted, got = self._weight(place)
+        yield
+        self.needed[place] = self._needs(place)
+        wants, gets = self._weight(place)
+        self.wanted, self.got = self.wanted + wants - wanted, self.got + gets - got
         self._settle(place)
 
-    def _lease(self, annotator: str, tab: str, place: int, until: float | None = None) -> None:
-        if (place, annotator) not in self.leases:
-            self.leased[place] += 1
-        self.leases[place, annotator] = Lease(tab, until or self.clock() + LEASE_SECONDS)
-        self._settle(place)
+    def _weight(self, place: int) -> tuple[int, int]:
+        got = min(self.done[place], self.needed[place])
+        return got if self.shut.get(place) else self.needed[place], got
 
     def _settle(self, place: int) -> None:
         busy = self.done[place] + self.leased[place]
-        self.free[place] = not self.closed[place] and busy < self.needed[place]
+        self.free[place] = not self.shut.get(place) and busy < self.needed[place]
 
 
-def day_of(ts: datetime) -> int:
-    """The day in the server's time zone, as a number."""
-    return ts.astimezone().toordinal()
+def check_of(purpose: str) -> str:
+    """What tells the lease of a check from the lease of a slot."""
+    return purpose if purpose in CHECKS else ""
+
+
+def word_of(payload: dict[str, Json]) -> str:
+    """What a pair or thumb says, without how strongly; the store tells it in the same words."""
+    return str(payload.get("choice", payload.get("label"))).lower()
+
+
+def contradict(words: set[str]) -> bool:
+    """0 against 1, good against bad, or both bad against anything else."""
+    return {"0", "1"} <= words or {"true", "false"} <= words or ("both_bad" in words and len(words) > 1)
+
+
+def agrees(payload: dict[str, Json], answer: dict[str, Json]) -> bool:
+    """Is it the direction of the right answer? Of rankings the best tier counts."""
+    for key in ("choice", "label", "best"):
+        if key in answer:
+            return payload.get(key) == answer[key]
+    return (payload.get("tiers") or [[]])[0] == (answer.get("tiers") or [[]])[0]

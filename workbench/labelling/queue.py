@@ -1,130 +1,168 @@
 """Who labels what next: leases, answers, undo. In memory under the store's lock, rebuilt from the history.
 
-Leaves out the rules of one line (`line`) and what a browser may see (`views`).
+Leaves out the rules of one line (`line`), checks of annotators (`checks`) and what a browser may see (`views`).
 """
 
+import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from typing import Literal
+from datetime import date, datetime
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from workbench.errors import NotFound, StorageUnavailable, UsageError, Withdrawn
-from workbench.labelling.line import Line
+from workbench.labelling import checks, names
+from workbench.labelling.line import Line, Pick, agrees
+from workbench.labelling.people import People
+from workbench.labelling.person import day_of
+from workbench.labelling.reading import Reading
+from workbench.labelling.submission import TASKS, Submission, edit_of, judgement_of, payload_of, positions
 from workbench.labelling.views import View, Views, shown
-from workbench.schema import Json, Judgement, check_payload
-from workbench.store import items, judgements, projects
+from workbench.schema import Item, Json, Judgement
+from workbench.store import items, projects
 from workbench.store.db import Store
-from workbench.store.projects import Project
+from workbench.store.projects import OVERALL, Project
 
-TASKS = {2: "pair", 1: "thumb"}
 MOST = 20
-AT_WORK = timedelta(minutes=15)
 QUIET_SECONDS = 35.0
-
-
-class Submission(BaseModel):
-    """One act at the screen. Positions, never indexes: 0 is the answer shown first."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    uid: UUID
-    tab: str = Field(max_length=64)
-    lease: str = Field(max_length=1000)
-    view: str = Field(max_length=64)
-    kind: Literal["pair", "thumb", "skip", "flag", "undo"]
-    payload: dict[str, Json]
-    ms_shown: int = Field(0, ge=0, le=10**9)
-    ms_active: int = Field(0, ge=0, le=10**9)
-    guideline: int | None = None
-    supersedes: UUID | None = None
+Held = tuple[str, Line, Pick]
 
 
 class Queue:
-    """One line per project and task. A project is read when it is first asked for."""
+    """One line per project, axis and task. A project is read when it is first asked for, and when its rules change."""
 
-    def __init__(self, store: Store, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, store: Store, *, clock: Callable[[], float] = time.monotonic, seed: int | None = None) -> None:
         [genesis] = store.latest("events", "kind = 'genesis'")
         self.store, self.clock, self.views = store, clock, Views(genesis["home"])
+        self.rng = random.Random(seed)  # noqa: S311 no secret
         self.born = clock()
-        self.lines: dict[tuple[int, str], Line] = {}
-        self.unsure: dict[UUID, tuple[View, Judgement]] = {}
+        self.lines: dict[tuple[int, str, str], Line] = {}
+        self.rules: dict[int, Project] = {}  # under which the lines of a project were made
+        self.people: dict[int, People] = {}
         self.workers: dict[int, set[str]] = {}  # of a project: who was at work when we started
+        self.unsure: dict[UUID, Judgement] = {}
         self.reading = threading.Lock()
 
     def refresh(self, project: int) -> None:
         """Learn items, and judgements made elsewhere, that came since; leases stay, and nobody's label waits."""
         with self.store.lock:
-            if project not in self.workers:
+            if project not in self.rules:
                 return
         with self.reading:
-            fresh = Reading(self.store, project, self.clock)
+            rules = projects.get(self.store, project)
+            fresh = Reading(self.store, rules, self.clock)
             with self.store.lock:
                 fresh.go_on()
-                for name, line in fresh.lines.items():
-                    line.adopt(self.lines[name])
-                self.lines |= fresh.lines
+                self._take_over(rules, fresh)
 
     def lease(
-        self, annotator: str, project: int, task: str, tab: str, want: int = 10, held: Iterable[str] = ()
+        self,
+        annotator: str,
+        project: int,
+        task: str,
+        tab: str,
+        want: int = 10,
+        held: Iterable[str] = (),
+        axis: str = OVERALL,
     ) -> dict[str, Json]:
         """All that a tab holds from now on, up to `want`: what it held before, first, then the next items."""
         with self.store.lock:
-            line = self._line(self._project(project).id, task)
-            mine = [place for _, where, place in self._held(annotator, held) if where is line]
-            kept = [place for place in mine if line.hold(annotator, tab, place)]
-            served = self._shown(annotator, project, task, kept)
-            wait, want = self._quiet(annotator, project), min(want, MOST)
-            while not wait and (places := line.take(annotator, tab, max(0, want - len(served)), kept)):
-                served += self._shown(annotator, project, task, places)
-                kept += places
-            answer = {"items": served, "reason": None, "progress": line.progress(annotator)}
-            return answer if served else answer | self._why_empty(line, annotator, wait)
+            rules = self._project(project)
+            line = self._line(rules, axis, task)
+            reason = self._closed(annotator, rules, line)
+            mine = [pick for _, where, pick in self._held(annotator, held) if where is line and not reason]
+            picks = [pick for pick in mine if line.hold(annotator, tab, pick)]
+            wait = self._quiet(annotator, rules.id)
+            want = min(want, MOST, self._left_today(annotator, rules))
+            if not reason:
+                picks += line.recover(annotator, tab, want - len(picks), picks)
+        served = self._shown(annotator, rules, task, line, picks)
+        while not wait and not reason and len(served) < want:
+            with self.store.lock:
+                more = self._next(annotator, rules, line, tab, want - len(served))
+            if not more:
+                break
+            served += self._shown(annotator, rules, task, line, more)
+        with self.store.lock:
+            answer = {"items": served, "reason": reason, "progress": self._progress(annotator, rules, line)}
+            return answer if served or reason else answer | self._why_empty(line, annotator, wait)
 
     def submit(self, annotator: str, body: Submission) -> dict[str, Json]:
         """Store one act for good. The same act again gets the same answer."""
         view = self.views.open(annotator, body.lease)
         self.views.check(body.lease, body.view, view.order)
-        judgement = judgement_of(body, view)
+        if body.kind == "edit":
+            payload = edit_of(body, view, items.get(self.store, view.item).candidates)
+        else:
+            payload = payload_of(body, view)
+        judgement = judgement_of(body, view, payload)
         with self.store.lock:
             self._learn_late()
+            line, pick = self._pick(view)
             if body.uid.bytes in self.store.known:
                 [seq] = self.store.append(judgement)
             else:
-                line, place = self._place(view)
-                self._check(line, place, judgement)
-                seq = self._append(judgement, view)
-                line.apply(judgement)
-                if judgement.kind == "undo":
-                    line.hold(annotator, body.tab, place)
-        return {"ack": str(body.uid), "seq": seq}
+                self._check(line, pick, judgement)
+                seq = self._append(judgement)
+                self._apply(view.project, judgement)
+                if judgement.kind in ("undo", "edit"):
+                    line.hold(annotator, body.tab, pick)
+            taught = view.purpose == "calibration" and body.kind in TASKS.values()
+            return {"ack": str(body.uid), "seq": seq} | (self._taught(line, pick, view, payload) if taught else {})
 
     def decide(self, judgement: Judgement) -> int:
         """Store what a lead says of an item: an adjudication, a cleared flag, gold, a withdrawal. Its number."""
-        seq = self.store.append(judgement)[0]
-        self.refresh(items.get(self.store, judgement.item).project)
+        project = items.get(self.store, judgement.item).project
+        with self.store.lock:
+            seq = self._append(judgement)
+            if project in self.rules:
+                self._apply(project, judgement)
         return seq
 
     def heartbeat(self, annotator: str, tab: str, held: list[str]) -> dict[str, Json]:
-        """Renew what a tab holds; what it can no longer have is `lost`."""
+        """Renew what a tab holds; what it can no longer have is `lost`. The guideline's version says what is new."""
         with self.store.lock:
-            kept = {lease for lease, line, place in self._held(annotator, held) if line.hold(annotator, tab, place)}
-            return {"lost": [lease for lease in held if lease not in kept]}
+            found = list(self._held(annotator, held))
+            kept = {lease for lease, line, pick in found if line.hold(annotator, tab, pick)}
+            versions = [self._project(self.views.open(annotator, lease).project).version for lease in kept]
+            return {"lost": [lease for lease in held if lease not in kept], "version": max(versions, default=0)}
 
     def release(self, annotator: str, tab: str, leases: Iterable[str]) -> dict[str, Json]:
         """Give back what a tab will not show."""
         with self.store.lock:
-            given = [line.release(annotator, place, tab) for _, line, place in self._held(annotator, leases)]
+            given = [line.release(annotator, pick, tab) for _, line, pick in self._held(annotator, leases)]
             return {"released": sum(given)}
 
-    def progress(self, annotator: str, project: int, task: str) -> dict[str, Json]:
-        """Figures of one person and of all: labels done and needed, today, median seconds."""
+    def forget(self, annotator: str, project: int | None = None) -> None:
+        """Who left, everything or one project, holds nothing there any more."""
         with self.store.lock:
-            return self._line(projects.get(self.store, project).id, task).progress(annotator)
+            for (number, _, _), line in self.lines.items():
+                if project in (None, number):
+                    line.forget(annotator)
+
+    def progress(self, annotator: str, project: int, task: str, axis: str = OVERALL) -> dict[str, Json]:
+        """Figures of one person and of all: labels done and needed, today, median seconds, calibration."""
+        with self.store.lock:
+            rules = projects.get(self.store, project)
+            return self._progress(annotator, rules, self._line(rules, axis, task))
+
+    def standing(self, project: int) -> People:
+        """How each person stands in a project."""
+        with self.store.lock:
+            self._line(projects.get(self.store, project), OVERALL, "pair")
+            return self.people[project]
+
+    def pause(self, actor: str, project: int, annotator: str, *, on: bool) -> None:
+        """Serve this person nothing more, or go on."""
+        self.standing(project).pause(actor, annotator, on=on)
+
+    def calibration(self, actor: str, project: int, annotator: str, state: str) -> None:
+        """`passed` lets somebody through, `again` starts with the first gold item anew."""
+        self.standing(project).calibration(actor, annotator, state)
+        self.refresh(project)
+
+    # --- lines
 
     def _project(self, number: int) -> Project:
         found = projects.get(self.store, number)
@@ -132,70 +170,144 @@ class Queue:
             raise NotFound(f"project {found.name} is archived")
         return found
 
-    def _line(self, project: int, task: str) -> Line:
+    def _line(self, rules: Project, axis: str, task: str) -> Line:
         if task not in TASKS.values():
-            raise UsageError(f"task {task!r}: one of {', '.join(TASKS.values())}")
-        if project not in self.workers:
-            fresh = Reading(self.store, project, self.clock)
-            self.lines |= fresh.lines
-            self.workers[project] = fresh.workers
+            raise UsageError(f"task {task!r}: one of {', '.join(dict.fromkeys(TASKS.values()))}")
+        known = self.rules.get(rules.id)
+        if known is None or (known.axes.keys(), known.overlap) != (rules.axes.keys(), rules.overlap):
+            self._take_over(rules, Reading(self.store, rules, self.clock))
+        if axis not in rules.guidelines:
+            raise UsageError(f"axis {axis!r}: one of {', '.join(rules.guidelines)}")
         self._learn_late()
-        line = self.lines[project, task]
+        line = self.lines[rules.id, axis, task]
         line.expire()
         return line
 
-    def _append(self, judgement: Judgement, view: View) -> int:
+    def _take_over(self, rules: Project, fresh: Reading) -> None:
+        for name, line in fresh.lines.items():
+            if name in self.lines:
+                line.adopt(self.lines[name])
+        self.lines |= fresh.lines
+        self.rules[rules.id], self.people[rules.id] = rules, fresh.people
+        self.workers.setdefault(rules.id, fresh.workers)
+
+    def _apply(self, project: int, judgement: Judgement) -> None:
+        for (number, _, _), line in self.lines.items():
+            if number == project:
+                line.apply(judgement)
+
+    def _append(self, judgement: Judgement) -> int:
         """A disk that refuses may have stored it all the same: whether it did shows when it is well again."""
         try:
             return self.store.append(judgement)[0]
         except StorageUnavailable:
-            self.unsure[judgement.uid] = view, judgement
+            self.unsure[judgement.uid] = judgement
             raise
 
     def _learn_late(self) -> None:
         for uid in [uid for uid in self.unsure if uid.bytes in self.store.known]:
-            view, judgement = self.unsure.pop(uid)
-            self.lines[view.project, view.task].apply(judgement)
+            judgement = self.unsure.pop(uid)
+            for line in self.lines.values():
+                line.apply(judgement)
 
-    def _held(self, annotator: str, leases: Iterable[str]) -> Iterator[tuple[str, Line, int]]:
+    def _held(self, annotator: str, leases: Iterable[str]) -> Iterator[Held]:
         """Line and place of each token; a page may have kept some that mean nothing any more."""
         for lease in leases:
-            with suppress(UsageError, Withdrawn):
-                yield lease, *self._place(self.views.open(annotator, lease))
+            with suppress(UsageError, Withdrawn, NotFound):
+                yield lease, *self._pick(self.views.open(annotator, lease))
 
-    def _place(self, view: View) -> tuple[Line, int]:
-        line = self._line(view.project, view.task)
-        place = line.place(view.item)
+    def _pick(self, view: View) -> tuple[Line, Pick]:
+        line = self._line(self._project(view.project), view.axis, view.task)
+        place = line.places.of(view.item)
         if place is None:
             raise Withdrawn("this item is no longer asked for")
-        return line, place
+        return line, Pick(place, view.purpose, view.policy)
 
-    def _check(self, line: Line, place: int, judgement: Judgement) -> None:
+    def _check(self, line: Line, pick: Pick, judgement: Judgement) -> None:
         """May this act be stored now?"""
         if judgement.kind == "undo":
-            line.undoable(judgement.annotator, UUID(judgement.payload["of"]), place)
+            line.undoable(judgement.annotator, UUID(judgement.payload["of"]), pick)
         else:
-            line.admit(judgement.annotator, place)
+            line.admit(judgement.annotator, pick)
         if judgement.supersedes:
             _, old = self.store.find(judgement.supersedes) or (0, None)
             if (getattr(old, "annotator", None), getattr(old, "item", None)) != (judgement.annotator, judgement.item):
                 raise UsageError("supersedes: no earlier answer of yours to this item")
 
-    def _shown(self, annotator: str, project: int, task: str, places: list[int]) -> list[dict[str, Json]]:
-        """The items of these places as the browser gets them; what must not be served is closed instead."""
-        line = self.lines[project, task]
-        found, result = items.many(self.store, [line.ids[p] for p in places]), []
-        for place in places:
-            item = found[line.ids[place]]
-            if item.origin.get("typed"):
-                line.release(annotator, place)
-                line.close(place)
+    # --- what comes next
+
+    def _next(self, annotator: str, rules: Project, line: Line, tab: str, want: int) -> list[Pick]:
+        """Up to `want` places, leased. Lessons come alone; a check now and then takes the place of an item."""
+        person, found = line.people[annotator], []
+        learning = self._calibration(annotator, rules, line) == "going"
+        while len(found) < want:
+            check = (
+                checks.lesson_for(line, annotator) if learning else checks.check_for(line, annotator, rules, self.rng)
+            )
+            if check:
+                pick = line.lease(annotator, tab, check)
+            else:
+                pick = None if learning else line.take(annotator, tab, "control")
+            if pick is None:
+                break
+            person.views += 1
+            found.append(pick)
+        return found
+
+    def _closed(self, annotator: str, rules: Project, line: Line) -> str | None:
+        """Why nothing is served to this person now."""
+        if rules.paused or annotator in self.people[rules.id].paused:
+            return "paused"
+        if rules.deadline and date.today() > date.fromisoformat(rules.deadline):
+            return "deadline"
+        if self._left_today(annotator, rules) == 0:
+            return "quota"
+        return "untaught" if self._calibration(annotator, rules, line) == "failed" else None
+
+    def _calibration(self, annotator: str, rules: Project, line: Line) -> str:
+        return checks.calibration(line, annotator, rules, passed=annotator in self.people[rules.id].calibrated)
+
+    def _left_today(self, annotator: str, rules: Project) -> int:
+        if rules.quota is None:
+            return MOST
+        day = day_of(datetime.now().astimezone())
+        lines = [line for (number, _, _), line in self.lines.items() if number == rules.id]
+        return max(0, rules.quota - sum(line.people[annotator].on(day) for line in lines if annotator in line.people))
+
+    def _shown(self, annotator: str, rules: Project, task: str, line: Line, picks: list[Pick]) -> list[dict[str, Json]]:
+        """The items of these places as the browser gets them; needs no lock. Those a lead must see first are closed."""
+        found, result = items.many(self.store, [line.ids[pick.place] for pick in picks]), []
+        for pick in picks:
+            item = found[line.ids[pick.place]]
+            named = rules.names != "mask" and any(names.hits(m.content) for c in item.candidates for m in c.messages)
+            if named and rules.names == "hold":
+                with self.store.lock:
+                    line.release(annotator, pick)
+                    line.close(pick.place, "named")
                 continue
-            order = self.views.order(project, item.id, annotator, 0, len(item.candidates))
-            purpose = "compare" if item.origin.get("compare") else "label"
-            lease = self.views.lease(View(project, task, item.id, annotator, 0, purpose, order))
-            result.append({"lease": lease, "view": self.views.token(lease, order), **shown(item, order)})
+            result.append(self._view(annotator, rules, task, line.axis, item, pick) | {"named": named})
         return result
+
+    def _view(self, annotator: str, rules: Project, task: str, axis: str, item: Item, pick: Pick) -> dict[str, Json]:
+        order = self.views.order(rules.id, axis, item.id, annotator, len(item.candidates))
+        if pick.purpose == "repeat":
+            order = order[::-1]
+        purpose = "compare" if item.origin.get("compare") and pick.purpose == "label" else pick.purpose
+        lease = self.views.lease(View(rules.id, axis, task, item.id, annotator, purpose, pick.policy, order))
+        told = {"lease": lease, "view": self.views.token(lease, order), "teach": purpose == "calibration"}
+        return told | shown(item, order, mask=rules.names == "mask")
+
+    def _taught(self, line: Line, pick: Pick, view: View, payload: dict[str, Json]) -> dict[str, Json]:
+        """What was right, after a lesson."""
+        gold = line.gold.get(pick.place, {"answer": {}, "explanation": ""})
+        answer = positions(gold["answer"], view.order)
+        return {
+            "taught": {"right": agrees(payload, gold["answer"]), "answer": answer, "explanation": gold["explanation"]}
+        }
+
+    def _progress(self, annotator: str, rules: Project, line: Line) -> dict[str, Json]:
+        going = self._calibration(annotator, rules, line) == "going"
+        return line.progress(annotator) | ({"calibration": checks.lesson(line, annotator)} if going else {})
 
     def _quiet(self, annotator: str, project: int) -> float:
         """Seconds in which others may still come back for what they held before a restart."""
@@ -203,58 +315,8 @@ class Queue:
         return max(0.0, self.born + QUIET_SECONDS - self.clock()) if others else 0.0
 
     def _why_empty(self, line: Line, annotator: str, wait: float) -> dict[str, Json]:
-        if not line.ids:
+        if not len(line.places):
             return {"reason": "no_items"}
         if wait := wait or line.wait_for(annotator) or 0.0:
             return {"reason": "wait_s", "wait_s": wait}
-        return {"reason": "all_done"}
-
-
-class Reading:
-    """The lines of a project out of its history, and who was at work of late. Needs no lock."""
-
-    def __init__(self, store: Store, project: int, clock: Callable[[], float]) -> None:
-        self.store, self.project, self.seq, self.workers = store, project, 0, set()
-        keys: dict[str, list[tuple[str, int]]] = {task: [] for task in TASKS.values()}
-        for row in items.iter_ids(store, project):
-            if row.n_candidates in TASKS:
-                keys[TASKS[row.n_candidates]].append((row.key, row.id))
-        self.lines = {(project, task): Line(rows, clock) for task, rows in keys.items()}
-        self.go_on()
-
-    def go_on(self) -> None:
-        """Apply what came since the last act that was read."""
-        since = datetime.now(UTC) - AT_WORK
-        for seq, judgement in judgements.history(self.store, self.project, after=self.seq):
-            self.seq = seq
-            for line in self.lines.values():
-                line.apply(judgement)
-            if judgement.ts > since and judgement.purpose != "import":
-                self.workers.add(judgement.annotator)
-
-
-def judgement_of(body: Submission, view: View) -> Judgement:
-    """The act as it is stored: positions become candidate indexes."""
-    if body.kind in TASKS.values() and body.kind != view.task:
-        raise UsageError(f"kind {body.kind!r}: this item asks for {view.task!r}")
-    payload = check_payload(body.kind, body.payload)
-    if body.kind == "pair":
-        decided = payload["choice"] in (0, 1)
-        if payload["strength"] not in ((1, 2, 3) if decided else (None,)):
-            raise UsageError(f"pair: strength {payload['strength']!r}: 1, 2 or 3 with a choice, else null")
-        payload["choice"] = view.order[payload["choice"]] if decided else payload["choice"]
-    if body.kind == "thumb" and payload["candidate"] != 0:
-        raise UsageError("thumb: candidate: there is only answer 0")
-    return Judgement(
-        uid=body.uid,
-        item=view.item,
-        annotator=view.annotator,
-        kind=body.kind,
-        payload=payload,
-        purpose=view.purpose,
-        guideline=body.guideline,
-        shown_order=view.order,
-        ms_shown=body.ms_shown,
-        ms_active=body.ms_active,
-        supersedes=body.supersedes,
-    )
+        return {"reason": "others" if line.got < line.wanted else "all_done"}

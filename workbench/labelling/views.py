@@ -10,20 +10,23 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import NamedTuple
 
 from workbench.errors import UsageError
+from workbench.labelling import names
 from workbench.schema import Item, Json, Message, canonical
 
 TAG = 16
+WIDTH = 320  # bytes of every view before it is sealed: its length must not tell gold from any other
 
 
 class View(NamedTuple):
     """One showing of one item to one annotator; `order` is candidate indexes, left to right."""
 
     project: int
+    axis: str
     task: str
     item: int
     annotator: str
-    number: int
     purpose: str
+    policy: str
     order: tuple[int, ...]
 
 
@@ -33,15 +36,15 @@ class Views:
     def __init__(self, secret: str) -> None:
         self._key = hashlib.sha256(f"views of {secret}".encode()).digest()
 
-    def order(self, project: int, item: int, annotator: str, number: int, candidates: int) -> tuple[int, ...]:
-        """Candidate indexes sorted by SHA-256 of `project seed : item : annotator : view number : index`."""
+    def order(self, project: int, axis: str, item: int, annotator: str, candidates: int) -> tuple[int, ...]:
+        """Candidate indexes sorted by SHA-256 of `project seed : axis : item : annotator : index`."""
         seed = hmac.digest(self._key, b"seed %d" % project, "sha256").hex()
-        drawn = (hashlib.sha256(f"{seed}:{item}:{annotator}:{number}:{i}".encode()).digest() for i in range(candidates))
+        drawn = (hashlib.sha256(f"{seed}:{axis}:{item}:{annotator}:{i}".encode()).digest() for i in range(candidates))
         return tuple(i for _, i in sorted((digest, i) for i, digest in enumerate(drawn)))
 
     def lease(self, view: View) -> str:
         """The view as a token. Hidden, because its purpose must be: gold and repeats look like any item."""
-        plain = canonical(list(view))
+        plain = canonical(list(view)).ljust(WIDTH)
         tag = hmac.digest(self._key, plain, "sha256")[:TAG]
         return urlsafe_b64encode(tag + self._hidden(tag, plain)).decode()
 
@@ -74,17 +77,23 @@ class Views:
         return bytes(a ^ b for a, b in zip(text, stream, strict=True))
 
 
-def shown(item: Item, order: tuple[int, ...]) -> dict[str, Json]:
-    """All of an item that an annotator may see: texts by position. No index, source or model name."""
+def shown(item: Item, order: tuple[int, ...], *, mask: bool = False) -> dict[str, Json]:
+    """All of an item that an annotator may see: texts by position. No index, source or model name.
+
+    With `mask`, names by which a model calls itself are covered in the answers.
+    """
     return {
         "form": item.form,
         "lang": item.lang,
         "prompt": [turn(m) for m in item.prompt],
-        "answers": [[turn(m) for m in item.candidates[i].messages] for i in order],
+        "answers": [[turn(m, mask=mask) for m in item.candidates[i].messages] for i in order],
     }
 
 
-def turn(message: Message) -> dict[str, Json]:
+def turn(message: Message, *, mask: bool = False) -> dict[str, Json]:
     """One message; `html` was cleaned when it came in, `calls` are the tools an assistant asked for."""
     calls = (message.extra or {}).get("tool_calls")
-    return {"role": message.role, "content": message.content, "html": message.html, "calls": calls}
+    text, html = message.content, message.html
+    if mask:
+        text, html = names.masked(text), html and names.masked_html(html)
+    return {"role": message.role, "content": text, "html": html, "calls": calls}

@@ -55,7 +55,7 @@ def uid() -> UUID:
 
 
 class Store:
-    """The store of one home, open for the life of the process."""
+    """The store of one home, open for the life of the process. `told` is the number of the last event, for caches."""
 
     def __init__(self, home: Path, held: BaseFileLock) -> None:
         self.home = home
@@ -213,6 +213,9 @@ class Store:
             raise self._refuse(error, heals=heals(error)) from error
         failpoint("after_journal")
         self.seq, self.h = entries[-1].seq, entries[-1].h
+        self.told = max(
+            (e.seq for r, e in zip(records, entries, strict=True) if isinstance(r, Event)), default=self.told
+        )
         self.known.update(r.uid.bytes for r in records)
 
     def _same(self, record: Record) -> int:
@@ -251,7 +254,8 @@ class Store:
         """Make database and journal equal and learn from them where the chain ends and which uids are known."""
         with self._con.cursor() as cur:
             found = reconcile(cur, self._journal)
-            self.seq, self.h = found.seq, found.h
+            self.seq = self.told = found.seq
+            self.h = found.h
             self.known = {name for (name,) in rows.stream(cur, UIDS)}
         if found.replayed:
             self.append(Event(uid(), SYSTEM, "reconcile", {"replayed": found.replayed, "appended": found.appended}))

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -18,6 +19,9 @@ from workbench.store.imports import next_folder
 
 COUNTS = "import IN (SELECT id FROM imports)"
 READ = "SELECT id, project, group_id, form, prompt, candidates, tools, lang, tags, origin, key FROM items "
+FOR_QUEUE = f"""SELECT id, n_candidates, ('0x' || right(key, 8))::UBIGINT / 4294967296.0 AS chance,
+    (origin ->> 'compare') IS NOT NULL AS compare FROM items
+    WHERE project = ? AND {COUNTS} AND origin ->> 'typed' IS NULL ORDER BY key"""  # noqa: S608 constants
 AT_ONCE = 1000
 
 
@@ -54,6 +58,15 @@ def iter_ids(store: Store, project: int) -> Iterator[Row]:
     sql = f"SELECT id, n_candidates, key, group_id FROM items WHERE project = ? AND {COUNTS} ORDER BY id"  # noqa: S608
     with store.cursor() as cur:
         yield from map(Row._make, rows.stream(cur, sql, [project]))
+
+
+def for_queue(store: Store, project: int) -> dict[str, np.ndarray]:
+    """What a queue knows of every item, in the order it asks: columns `id`, `n_candidates`, `chance`, `compare`.
+
+    `chance` in [0, 1) is drawn from the item's key, apart from the order; `compare` items are votes on two models.
+    """
+    with store.cursor() as cur:
+        return cur.execute(FOR_QUEUE, [project]).fetchnumpy()
 
 
 def stream(cur: rows.Connection, project: int) -> Iterator[tuple[str, Item]]:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date
+from functools import lru_cache
 
 from workbench.errors import Conflict, NotFound, UsageError
 from workbench.schema import Event, Json
@@ -89,6 +90,12 @@ def change(store: Store, actor: str, id: int | str, /, **new: Json) -> Project:
 
 
 def all(store: Store) -> list[Project]:
+    """By number. Asked at every label: kept in memory until an event is stored."""
+    return list(_all(store, store.told))
+
+
+@lru_cache(4)
+def _all(store: Store, told: int) -> list[Project]:
     known = [field.name for field in fields(Project)]  # an older home may tell more of a project
     found = [Project(**{k: v for k, v in told.items() if k in known}) for told in store.latest("projects")]
     return sorted(found, key=lambda p: p.id)

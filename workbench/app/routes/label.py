@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from workbench.app import words
 from workbench.app.house import House
 from workbench.app.roles import Routes, may
-from workbench.labelling.queue import TASKS, Submission
+from workbench.labelling.submission import Submission
+from workbench.store.projects import Project
 
 Tab = Field(min_length=1, max_length=64)
 Leases = Field(max_length=200)
@@ -18,6 +19,7 @@ class Wanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     project: int
+    axis: str = Field("overall", max_length=40)
     task: str = Field(max_length=20)
     tab: str = Tab
     want: int = Field(10, ge=1, le=1000)
@@ -29,6 +31,13 @@ class Beat(BaseModel):
 
     tab: str = Tab
     held: list[str] = Leases
+
+
+class Read(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    project: int
+    version: int = Field(ge=0)
 
 
 class Given(BaseModel):
@@ -45,19 +54,22 @@ def routes(house: House) -> APIRouter:
     def progress(request: Request) -> dict[str, Any]:
         """Everything a page needs before its first item: who, which project, how far each task is."""
         user, found = request.state.user, house.project_of(request.state.user, request.cookies)
-        tasks = [] if found is None else [task for task in TASKS.values() if task in found.tasks]
-        project = found and {"id": found.id, "name": found.name, "guideline": found.guideline, "tasks": tasks}
         return {
             "user": user,
             "lang": words.lang_of(request),
             "lead": may(house.accounts, user, "lead"),
-            "project": project,
-            "tasks": {task: queue.progress(user, found.id, task) for task in tasks},
+            "project": found and told(house, user, found),
+            "progress": found
+            and {
+                axis: {task: queue.progress(user, found.id, task, axis) for task in tasks_of(found)}
+                for axis in found.guidelines
+            },
         }
 
     @router.at("POST", "/api/label/lease", "annotator")
     def lease(request: Request, body: Wanted) -> dict[str, Any]:
-        return queue.lease(request.state.user, body.project, body.task, body.tab, body.want, body.held)
+        asked = (body.project, body.task, body.tab, body.want, body.held, body.axis)
+        return queue.lease(request.state.user, *asked)
 
     @router.at("POST", "/api/label/submit", "annotator")
     def submit(request: Request, body: Submission) -> dict[str, Any]:
@@ -71,4 +83,34 @@ def routes(house: House) -> APIRouter:
     def release(request: Request, body: Given) -> dict[str, Any]:
         return queue.release(request.state.user, body.tab, body.leases)
 
+    @router.at("POST", "/api/label/guideline", "annotator")
+    def guideline(request: Request, body: Read) -> dict[str, Any]:
+        """The annotator has read the guideline up to this version."""
+        queue.standing(body.project).guideline_read(request.state.user, body.version)
+        return {"read": body.version}
+
     return router
+
+
+def told(house: House, user: str, project: Project) -> dict[str, Any]:
+    """What of a project its annotators need to know."""
+    guidelines = {
+        axis: {"text": text, "html": project.guideline_html.get(axis)} for axis, text in project.guidelines.items()
+    }
+    return {
+        "id": project.id,
+        "name": project.name,
+        "tasks": tasks_of(project),
+        "axes": list(project.guidelines),
+        "guidelines": guidelines,
+        "version": project.version,
+        "read": house.queue.standing(project.id).read[user],
+        "best_worst": project.best_worst,
+        "quota": project.quota,
+        "deadline": project.deadline,
+    }
+
+
+def tasks_of(project: Project) -> list[str]:
+    """In the order of the screen."""
+    return [task for task in ("pair", "thumb", "rank") if task in project.tasks]

@@ -1,0 +1,124 @@
+"""What a browser sends of one act, and the judgement it becomes: positions on screen turn into candidate indexes.
+
+Leaves out whether it may be stored (`queue`).
+"""
+
+from difflib import SequenceMatcher
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from workbench.errors import UsageError
+from workbench.labelling import names
+from workbench.labelling.views import View
+from workbench.schema import Candidate, Json, Judgement, Reason, check_payload, messages_to_json
+
+TASKS = {1: "thumb", 2: "pair", **dict.fromkeys(range(3, 10), "rank")}
+KINDS = {"pair": ("pair",), "thumb": ("thumb",), "rank": ("rank", "best_worst")}
+
+
+class Submission(BaseModel):
+    """One act at the screen. Positions, never indexes: 0 is the answer shown first."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    uid: UUID
+    tab: str = Field(max_length=64)
+    lease: str = Field(max_length=1000)
+    view: str = Field(max_length=64)
+    kind: Literal["pair", "thumb", "rank", "best_worst", "edit", "skip", "flag", "undo"]
+    payload: dict[str, Json]
+    ms_shown: int = Field(0, ge=0, le=10**9)
+    ms_active: int = Field(0, ge=0, le=10**9)
+    reason: Reason | None = None
+    guideline: int | None = None
+    supersedes: UUID | None = None
+
+
+def judgement_of(body: Submission, view: View, payload: dict[str, Json]) -> Judgement:
+    return Judgement(
+        uid=body.uid,
+        item=view.item,
+        annotator=view.annotator,
+        kind=body.kind,
+        payload=payload,
+        axis=view.axis,
+        purpose=view.purpose,
+        policy=view.policy,
+        guideline=body.guideline,
+        shown_order=view.order,
+        ms_shown=body.ms_shown,
+        ms_active=body.ms_active,
+        reason=body.reason and body.reason.model_dump(),
+        supersedes=body.supersedes,
+    )
+
+
+def payload_of(body: Submission, view: View) -> dict[str, Json]:
+    """What is said, by candidate index; `UsageError` when the item cannot be answered so. Not for edits."""
+    if body.kind not in (*KINDS[view.task], "skip", "flag", "undo"):
+        raise UsageError(f"kind {body.kind!r}: this item asks for {view.task!r}")
+    payload = check_payload(body.kind, body.payload)
+    if body.kind == "pair":
+        decided = payload["choice"] in (0, 1)
+        if payload["strength"] not in ((1, 2, 3) if decided else (None,)):
+            raise UsageError(f"pair: strength {payload['strength']!r}: 1, 2 or 3 with a choice, else null")
+    if body.kind == "thumb" and payload["candidate"] != 0:
+        raise UsageError("thumb: candidate: there is only answer 0")
+    placed = sorted(at for tier in payload.get("tiers", []) for at in tier)
+    if body.kind == "rank" and (placed not in ([], list(range(len(view.order)))) or [] in payload["tiers"]):
+        raise UsageError(f"rank: tiers {payload['tiers']}: each of {len(view.order)} answers once, or no tier at all")
+    if body.kind == "best_worst" and (max(payload.values()) >= len(view.order) or payload["best"] == payload["worst"]):
+        raise UsageError(f"best_worst: {payload}: two different answers of {len(view.order)}")
+    return moved(payload, view.order)
+
+
+def moved(payload: dict[str, Json], to: tuple[int, ...]) -> dict[str, Json]:
+    """Every place in a label renamed: `to[old]` is the new one."""
+    new = dict(payload)
+    for key in ("choice", "best", "worst", "candidate"):
+        if type(new.get(key)) is int:
+            new[key] = to[new[key]]
+    if "tiers" in new:
+        new["tiers"] = [sorted(to[at] for at in tier) for tier in new["tiers"]]
+    return new
+
+
+def positions(payload: dict[str, Json], order: tuple[int, ...]) -> dict[str, Json]:
+    """A stored label as it looks in this order on screen."""
+    return moved(payload, tuple(order.index(i) for i in range(len(order))))
+
+
+def edit_of(body: Submission, view: View, candidates: tuple[Candidate, ...]) -> dict[str, Json]:
+    """An edit as it is stored: the candidate's turns with a new last text, and how far it went from the old one."""
+    position, text = body.payload.get("candidate"), body.payload.get("text")
+    if type(position) is not int or not 0 <= position < len(view.order):
+        raise UsageError(f"edit: candidate {position!r}: from 0 to {len(view.order) - 1}")
+    if not isinstance(text, str) or not text.strip() or set(body.payload) != {"candidate", "text"}:
+        raise UsageError("edit: text: a text that is not empty, and nothing else")
+    *before, last = candidates[view.order[position]].messages
+    text = uncovered(text, last.content)
+    if not (distance := distance_of(last.content, text)):
+        raise UsageError("edit: text: it is unchanged")
+    turns = [{"role": m["role"], "content": m["content"]} for m in messages_to_json((*before, last))]
+    turns[-1]["content"] = text
+    told = {"candidate": view.order[position], "messages": turns, "distance": distance}
+    return check_payload("edit", told)
+
+
+def distance_of(old: str, new: str) -> float:
+    """1 - share of equal words in the longest matching blocks (`difflib`); 0 only for the same text."""
+    if old == new:
+        return 0.0
+    alike = SequenceMatcher(None, old.split(), new.split(), autojunk=len(old) > 20_000).ratio()
+    return max(0.0001, round(1 - alike, 4))
+
+
+def uncovered(text: str, original: str) -> str:
+    """An edited text with the names that were covered on screen back in their places."""
+    for begin, end in names.hits(original):
+        text = text.replace(names.COVER, original[begin:end], 1)
+    if names.COVER in text:
+        raise UsageError(f"edit: text: it has more {names.COVER} than there are covered names")
+    return text

@@ -45,7 +45,7 @@ class Labelling(RuleBasedStateMachine):
         return sum(self.line.done[p] if p in flagged else BASE[p] for p in range(SIZE))
 
     def holders(self, place: int) -> list[str]:
-        return [who for at, who, _ in self.line.leases if at == place]
+        return [who for who, lease in self.line.everybodys() if lease.pick.place == place]
 
     @rule(who=people, tab=tabs, want=strategies.integers(1, 4))
     def claim(self, who: str, tab: str, want: int) -> None:
@@ -53,14 +53,14 @@ class Labelling(RuleBasedStateMachine):
         for _ in range(want):
             if pick := self.line.take(who, tab, "control"):
                 assert (who, pick.place) not in self.said
-                assert self.line.leases[pick.place, who, ""].tab == tab
+                assert self.line.leases[who][pick.place, ""].tab == tab
 
     @rule(who=people, tab=tabs, place=strategies.integers(0, SIZE - 1))
     def beat(self, who: str, tab: str, place: int) -> None:
         self.line.expire()
         if self.line.hold(who, tab, Pick(place)):
             assert (who, place) not in self.said
-            assert self.line.leases[place, who, ""].tab == tab
+            assert self.line.leases[who][place, ""].tab == tab
 
     @rule(who=people, place=strategies.integers(0, SIZE - 1), kind=strategies.sampled_from(["pair", "skip", "flag"]))
     def answer(self, who: str, place: int, kind: str) -> None:

@@ -250,7 +250,7 @@ def test_a_heartbeat_after_the_answer_revives_nothing(queue: Queue, project: int
     [shown] = lease(queue, "ann", project)
     queue.submit("ann", say(shown))
     assert queue.heartbeat("ann", "t", tokens([shown]))["lost"] == tokens([shown])
-    assert queue.lines[project, "overall", "pair"].leases == {}
+    assert not list(queue.lines[project, "overall", "pair"].everybodys())
 
 
 def test_release_gives_items_to_others(queue: Queue, project: int, fill: Fill) -> None:
@@ -414,7 +414,7 @@ def test_labels_come_in_while_the_queue_learns(
         queue.refresh(project)
     assert queue.progress("ann", project, "pair")["done"] == 2
     assert queue.heartbeat("ann", "t", tokens(shown))["lost"] == tokens(shown[:2])
-    assert len(queue.lines[project, "overall", "pair"].leases) == 2
+    assert len(list(queue.lines[project, "overall", "pair"].everybodys())) == 2
 
 
 def test_comparisons_keep_their_purpose_and_typed_prompts_are_not_served(
@@ -494,7 +494,7 @@ with Store.open(Path(sys.argv[1])) as store:
     assert len(judgements.current(store, 1)) == 2
     assert queue.progress("ann", 1, "pair")["mine"] == 2
     assert queue.lease("ann", 1, "pair", "t")["reason"] == "all_done"
-    assert not queue.unsure and not queue.lines[1, "overall", "pair"].leases
+    assert not queue.unsure and not list(queue.lines[1, "overall", "pair"].everybodys())
 """
 
 

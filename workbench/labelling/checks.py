@@ -38,7 +38,7 @@ def repeat_for(line: Line, annotator: str, rng: Random) -> Pick | None:
     person = line.people[annotator]
     for _ in range(20):
         place = person.labels[rng.randrange(len(person.labels) - AFTER)]
-        again = (place, annotator, "repeat") in line.leases or person.did(place, "repeat")
+        again = (place, "repeat") in line.leases[annotator] or person.did(place, "repeat")
         if not again and person.acts.get(place) == "label" and not line.shut.get(place):
             return Pick(place, "repeat")
     return None
@@ -47,7 +47,7 @@ def repeat_for(line: Line, annotator: str, rng: Random) -> Pick | None:
 def met(line: Line, annotator: str, place: int) -> bool:
     """Did or does this person see the item as gold, in a calibration or silently?"""
     person = line.people[annotator]
-    return any(person.did(place, p) or (place, annotator, p) in line.leases for p in ("gold", "calibration"))
+    return any(person.did(place, p) or (place, p) in line.leases[annotator] for p in ("gold", "calibration"))
 
 
 def calibration(line: Line, annotator: str, rules: Project, *, passed: bool) -> str:
@@ -75,7 +75,7 @@ def lesson_for(line: Line, annotator: str) -> Pick | None:
 
 
 def held(line: Line, annotator: str) -> int:
-    return sum(name == annotator and check == "calibration" for _, name, check in line.leases)
+    return sum(check == "calibration" for _, check in line.leases[annotator])
 
 
 def lesson(line: Line, annotator: str) -> dict[str, Json]:

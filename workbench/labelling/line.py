@@ -29,6 +29,9 @@ class Pick(NamedTuple):
     policy: str = "control"
 
 
+Slot = tuple[int, str]  # a place, and which check of its holder it is for, "" for none
+
+
 class Lease(NamedTuple):
     tab: str
     until: float
@@ -79,7 +82,7 @@ class Line:
         self.again: set[int] = set()
         self.gold: dict[int, dict[str, Json]] = {}
         self.orders: dict[str, np.ndarray] = {}
-        self.leases: dict[tuple[int, str, str], Lease] = {}
+        self.leases: defaultdict[str, dict[Slot, Lease]] = defaultdict(dict)
         self.people: defaultdict[str, Person] = defaultdict(Person)
         self.soonest = float("inf")
 
@@ -91,7 +94,7 @@ class Line:
 
     def recover(self, annotator: str, tab: str, want: int, known: Collection[Pick]) -> list[Pick]:
         """What a tab was given and does not know of: an answer of ours was lost, or the page was loaded anew."""
-        own = [lease for (_, name, _), lease in self.leases.items() if name == annotator and lease.pick not in known]
+        own = [lease for lease in self.leases[annotator].values() if lease.pick not in known]
         mine = [lease.pick for lease in own if lease.tab == tab]
         if not mine and not known and not self._anything_for(annotator):
             mine = [lease.pick for lease in own]  # left in another tab
@@ -103,24 +106,24 @@ class Line:
         """Lease the next free place by a policy; in the order of the line where the policy has no more."""
         for name, way in ((policy, self._ordered(policy)), ("control", self._in_line())):
             for place in way:
-                if self.open_to(annotator, place) and (place, annotator, "") not in self.leases:
+                if self._takable(annotator, place):
                     again = "rm_conflict" if place in self.again else name
                     return self.lease(annotator, tab, Pick(place, self._purpose(place), again))
         return None
 
     def lease(self, annotator: str, tab: str, pick: Pick, until: float | None = None) -> Pick:
-        key = pick.place, annotator, check_of(pick.purpose)
+        slot, held = slot_of(pick), self.leases[annotator]
         until = until or self.clock() + LEASE_SECONDS
-        if key not in self.leases and not key[2]:
+        if slot not in held and not slot[1]:
             self.leased[pick.place] += 1
-        self.leases[key] = Lease(tab, until, pick)
+        held[slot] = Lease(tab, until, pick)
         self.soonest = min(self.soonest, until)
         self._settle(pick.place)
         return pick
 
     def hold(self, annotator: str, tab: str, pick: Pick) -> bool:
         """Renew a tab's lease, or give back the one it says it had; False when that went to another."""
-        held = self.leases.get((pick.place, annotator, check_of(pick.purpose)))
+        held = self.leases[annotator].get(slot_of(pick))
         mine = held.tab == tab if held else self.open_to(annotator, pick.place, pick.purpose)
         if mine:
             self.lease(annotator, tab, pick)
@@ -133,12 +136,11 @@ class Line:
 
     def release(self, annotator: str, pick: Pick, tab: str | None = None) -> bool:
         """End a lease, of any tab or only of this one."""
-        key = pick.place, annotator, check_of(pick.purpose)
-        held = self.leases.get(key)
-        if held is None or tab not in (None, held.tab):
+        slot, held = slot_of(pick), self.leases[annotator]
+        if slot not in held or tab not in (None, held[slot].tab):
             return False
-        del self.leases[key]
-        if not key[2]:
+        del held[slot]
+        if not slot[1]:
             self.leased[pick.place] -= 1
         self._settle(pick.place)
         return True
@@ -147,14 +149,17 @@ class Line:
         now = self.clock()
         if now < self.soonest:
             return
-        for (_, annotator, _), lease in list(self.leases.items()):
+        for annotator, lease in list(self.everybodys()):
             if lease.until <= now:
                 self.release(annotator, lease.pick)
-        self.soonest = min((lease.until for lease in self.leases.values()), default=float("inf"))
+        self.soonest = min((lease.until for _, lease in self.everybodys()), default=float("inf"))
+
+    def everybodys(self) -> Iterator[tuple[str, Lease]]:
+        return ((annotator, lease) for annotator, held in self.leases.items() for lease in held.values())
 
     def forget(self, annotator: str) -> None:
         """Everything this person holds goes back."""
-        for lease in [lease for (_, name, _), lease in self.leases.items() if name == annotator]:
+        for lease in list(self.leases[annotator].values()):
             self.release(annotator, lease.pick)
 
     def admit(self, annotator: str, pick: Pick) -> None:
@@ -163,20 +168,19 @@ class Line:
             raise Withdrawn("this item is no longer asked for")
         if self.people[annotator].did(pick.place, pick.purpose):
             raise Conflict("you have answered this item already", code="already_labelled")
-        held = (pick.place, annotator, check_of(pick.purpose)) in self.leases
-        if not held and not self.open_to(annotator, pick.place, pick.purpose):
+        if slot_of(pick) not in self.leases[annotator] and not self.open_to(annotator, pick.place, pick.purpose):
             raise Conflict("somebody else has this item by now", code="taken")
 
     def wait_for(self, annotator: str) -> float | None:
         """Seconds until the first lease of others ends that this annotator could then have."""
         acts = self.people[annotator].acts
-        ends = [at.until for (place, name, _), at in self.leases.items() if name != annotator and place not in acts]
+        ends = [at.until for name, at in self.everybodys() if name != annotator and at.pick.place not in acts]
         return max(0.0, min(ends) - self.clock()) if ends else None
 
     def adopt(self, old: "Line") -> None:
         """The leases of this line as it was before new items came."""
-        for (place, annotator, _), lease in old.leases.items():
-            here = self.places.of(old.ids[place])
+        for annotator, lease in old.everybodys():
+            here = self.places.of(old.ids[lease.pick.place])
             if here is not None and self.open_to(annotator, here, lease.pick.purpose):
                 self.lease(annotator, lease.tab, lease.pick._replace(place=here), lease.until)
         for name, person in old.people.items():
@@ -192,7 +196,10 @@ class Line:
                 self.again.add(place)
 
     def _anything_for(self, annotator: str) -> bool:
-        return any(self.open_to(annotator, p) and (p, annotator, "") not in self.leases for p in self._in_line())
+        return any(self._takable(annotator, place) for place in self._in_line())
+
+    def _takable(self, annotator: str, place: int) -> bool:
+        return self.open_to(annotator, place) and (place, "") not in self.leases[annotator]
 
     def _in_line(self) -> Iterator[int]:
         place = -1
@@ -320,9 +327,8 @@ class Line:
         self.free[place] = not self.shut.get(place) and busy < self.needed[place]
 
 
-def check_of(purpose: str) -> str:
-    """What tells the lease of a check from the lease of a slot."""
-    return purpose if purpose in CHECKS else ""
+def slot_of(pick: Pick) -> Slot:
+    return pick.place, pick.purpose if pick.purpose in CHECKS else ""
 
 
 def word_of(payload: dict[str, Json]) -> str:

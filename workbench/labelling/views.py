@@ -74,7 +74,7 @@ class Views:
     def _hidden(self, tag: bytes, text: bytes) -> bytes:
         """Text and key stream, one upon the other: hides plain text, and brings it back."""
         stream = hashlib.shake_256(self._key + tag).digest(len(text))
-        return bytes(a ^ b for a, b in zip(text, stream, strict=True))
+        return (int.from_bytes(text) ^ int.from_bytes(stream)).to_bytes(len(text))
 
 
 def shown(item: Item, order: tuple[int, ...], *, mask: bool = False) -> dict[str, Json]:

@@ -251,7 +251,7 @@ class Line:
 
     def _act(self, person: Person, place: int, j: Judgement, act: str) -> None:
         if act == "undo" and (of := UUID(j.payload["of"])) in person.edits:
-            person.edits.remove(of)
+            person.unedit(of)
             return
         if person.forget(place, j.purpose) == "label" and j.purpose not in CHECKS:
             self.done[place] -= 1

@@ -64,7 +64,13 @@ class Person:
         self.counts[act] -= 1
         if act == "label":
             self.today = max(0, self.today - 1)
+            if purpose not in CHECKS:
+                self.labels.remove(place)
         return act
+
+    def unedit(self, uid: UUID) -> None:
+        self.edits.discard(uid)
+        self.recent = deque((r for r in self.recent if r[0] != uid), maxlen=UNDOABLE)
 
     def on(self, day: int) -> int:
         """Labels of one day, the last one or today."""

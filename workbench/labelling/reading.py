@@ -117,12 +117,13 @@ def recall(line: Line, latest: judgements.Latest) -> None:
     person = line.people[latest.annotator]
     for act in latest.acts:
         place = line.places.of(act.item)
-        if place is None or act.kind == "undo":
+        if place is None:
             continue
+        if act.kind == "undo":
+            person.unedit(act.of)
+            continue
+        person.recent.append((act.uid, place))
         if act.kind == "edit":
             person.edits.add(act.uid)
-            person.recent.append((act.uid, place))
-        elif person.did(place, act.purpose):
-            person.recent.append((act.uid, place))
-            if act.spent and act.kind not in ("skip", "flag"):
-                person.pace.append(act.spent)
+        elif act.kind not in ("skip", "flag") and act.spent:
+            person.pace.append(act.spent)

@@ -17,24 +17,23 @@ CURRENT = f"""SELECT {", ".join("c." + name for name in FIELDS)} FROM current c 
     WHERE i.project = ? AND (? IS NULL OR list_contains(?, c.purpose)) ORDER BY c.seq"""  # noqa: S608 constants
 
 # Every act of an annotator with the slot it fills (a check fills its own) and its word: what two may contradict each
-# other in. Without what a lead says, calibrations, and the undoing of edits.
+# other in. Without what a lead says, and calibrations.
 ACTS = """SELECT j.seq, j.item, j.annotator, j.axis, j.kind, j.ts, j.uid, j.ms_active, j.ms_shown, j.purpose,
         CASE WHEN j.purpose IN ('gold', 'repeat', 'import') THEN j.purpose ELSE 'label' END AS slot,
-        coalesce(j.payload ->> 'choice', j.payload ->> 'label') AS word
+        coalesce(j.payload ->> 'choice', j.payload ->> 'label') AS word, j.payload ->> 'of' AS of
     FROM judgements j JOIN items i ON j.item = i.id
     WHERE i.project = $project AND j.seq <= $seq AND j.purpose NOT IN ('adjudication', 'calibration')
-    AND j.kind IN ('pair', 'rank', 'best_worst', 'thumb', 'rating', 'skip', 'flag', 'undo', 'edit')
-    AND j.seq NOT IN (SELECT u.seq FROM judgements u JOIN judgements e ON e.uid = TRY_CAST(u.payload ->> 'of' AS UUID)
-        WHERE u.kind = 'undo' AND e.kind = 'edit')"""
+    AND j.kind IN ('pair', 'rank', 'best_worst', 'thumb', 'rating', 'skip', 'flag', 'undo', 'edit')"""
 STANDING = f"""WITH acts AS ({ACTS}), last AS (
         SELECT item, annotator, axis, slot, arg_max(kind, seq) AS kind, max(seq) AS seq, arg_max(ts, seq) AS ts,
             arg_max_null(word, seq) AS word
-        FROM acts WHERE kind != 'edit' GROUP BY ALL)
+        FROM acts WHERE kind != 'edit' AND (kind != 'undo' OR of NOT IN (
+            SELECT uid::VARCHAR FROM judgements WHERE kind = 'edit')) GROUP BY ALL)
     SELECT annotator, axis, slot, CASE WHEN kind IN ('skip', 'flag') THEN kind ELSE 'label' END AS act, word,
         list(ts >= $midnight) AS today, list(seq) AS seqs, list(item) AS items
     FROM last WHERE kind != 'undo' GROUP BY ALL"""  # noqa: S608 constants
 LATEST = f"""SELECT annotator, axis, epoch_us(max(ts)), arg_max({{'item': item, 'uid': uid, 'kind': kind,
-        'purpose': purpose, 'spent': coalesce(nullif(ms_active, 0), ms_shown)}}, seq, 50)
+        'purpose': purpose, 'of': of::UUID, 'spent': coalesce(nullif(ms_active, 0), ms_shown)}}, seq, 50)
     FROM ({ACTS} AND j.purpose != 'import') GROUP BY ALL"""  # noqa: S608 constants
 REMARKABLE = """(j.kind IN ('flag', 'clear', 'withdraw', 'gold') OR j.purpose IN ('adjudication', 'calibration')
     OR (j.kind = 'undo' AND (j.payload ->> 'of') IN (SELECT uid::VARCHAR FROM judgements WHERE kind = 'flag')))"""
@@ -58,6 +57,7 @@ class Act(NamedTuple):
     uid: UUID
     kind: str
     purpose: str
+    of: UUID | None
     spent: int | None
 
 

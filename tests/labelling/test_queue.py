@@ -505,3 +505,239 @@ def test_labels_refused_by_a_full_disk_count_once_when_there_is_space_again(home
         items.add(store, "lead", [make(project, "one", "a", "b"), make(project, "two", "a", "b")])
     child = subprocess.run([sys.executable, "-c", FULL_DISK, str(home)], capture_output=True, text=True)
     assert child.returncode == 0, child.stderr
+
+
+# --- what a project asks for
+
+
+def overlapping(store: Store, project: int, **rules: Any) -> None:
+    projects.change(store, "lead", project, overlap=1.0, **rules)
+
+
+def code(act: Callable[[], Any]) -> str:
+    with pytest.raises((Conflict, Withdrawn)) as error:
+        act()
+    return error.value.code
+
+
+def purposes(store: Store, project: int) -> list[tuple[str, str]]:
+    return [(j.annotator, j.purpose) for _, j in judgements.history(store, project) if j.kind != "undo"]
+
+
+def test_two_people_label_what_overlaps_and_nobody_twice(
+    store: Store, queue: Queue, project: int, fill: Fill, say: Say
+) -> None:
+    overlapping(store, project)
+    fill(3)
+    held = {who: lease(queue, who, project) for who in ("ann", "bob")}
+    assert [len(shown) for shown in held.values()] == [3, 3]
+    assert lease(queue, "cid", project) == []
+    for who, shown in held.items():
+        for s in shown:
+            queue.submit(who, say(s, payload={"choice": "tie"}))
+    assert purposes(store, project) == [("ann", "overlap")] * 3 + [("bob", "overlap")] * 3
+    progress = queue.progress("ann", project, "pair")
+    assert (progress["done"], progress["needed"]) == (6, 6)
+
+
+def test_a_share_of_items_overlaps_and_is_spread_over_the_line(store: Store, project: int, fill: Fill) -> None:
+    projects.change(store, "lead", project, overlap=0.12)
+    fill(1200)
+    queue = Queue(store)
+    base = (queue.progress("ann", project, "pair"), queue.lines[project, "overall", "pair"].base)[1]
+    twice = [place for place, needed in enumerate(base) if needed == 2]
+    assert 100 < len(twice) < 190
+    assert sum(place < 600 for place in twice) / len(twice) == pytest.approx(0.5, abs=0.15)
+
+
+def side_of(queue: Queue, who: str, shown: dict, candidate: int) -> dict:
+    return {"choice": queue.views.open(who, shown["lease"]).order.index(candidate), "strength": 1}
+
+
+@pytest.mark.parametrize(("second", "third"), [(0, False), (1, True), ("tie", False), ("both_bad", True)])
+def test_contradicting_labels_are_broken_by_a_third(
+    store: Store, queue: Queue, project: int, fill: Fill, say: Say, second: Any, third: bool
+) -> None:
+    overlapping(store, project)
+    fill(1)
+    [one], [two] = lease(queue, "ann", project), lease(queue, "bob", project)
+    queue.submit("ann", say(one, payload=side_of(queue, "ann", one, 0)))
+    payload = {"choice": second} if isinstance(second, str) else side_of(queue, "bob", two, second)
+    queue.submit("bob", say(two, payload=payload))
+    assert lease(queue, "ann", project) == []
+    assert len(lease(Queue(store), "cid", project)) == 0  # others may come back after the start
+    asked = lease(queue, "cid", project)
+    assert len(asked) == third
+    if third:
+        queue.submit("cid", say(asked[0]))
+        assert purposes(store, project)[-1] == ("cid", "tiebreak")
+        assert lease(queue, "dot", project) == []
+
+
+def test_an_axis_is_a_pass_of_its_own(store: Store, queue: Queue, project: int, fill: Fill, say: Say) -> None:
+    fill(2)
+    [one, _] = lease(queue, "ann", project)
+    queue.submit("ann", say(one))
+    projects.change(store, "lead", project, axes={"safety": "Do no harm."})
+    other = queue.lease("ann", project, "pair", "t", axis="safety")["items"]
+    assert len(other) == 2
+    assert {s["lease"] for s in other}.isdisjoint({one["lease"]})
+    queue.submit("ann", say(other[0]))
+    assert [j.axis for _, j in judgements.history(store, project)] == ["overall", "safety"]
+    assert queue.progress("ann", project, "pair")["done"] == 1
+    assert queue.progress("ann", project, "pair", "safety")["done"] == 1
+    with pytest.raises(UsageError, match="axis 'style'"):
+        queue.lease("ann", project, "pair", "t", axis="style")
+
+
+def test_rankings_come_with_all_their_answers(store: Store, queue: Queue, project: int, fill: Fill, say: Say) -> None:
+    fill(1, answers=4)
+    [shown] = lease(queue, "ann", project, task="rank")
+    order = queue.views.open("ann", shown["lease"]).order
+    queue.submit("ann", say(shown, "rank", payload={"tiers": [[2], [0, 1], [3]]}))
+    [vote] = live(store, project)
+    assert vote["payload"] == {"tiers": [[order[2]], sorted([order[0], order[1]]), [order[3]]]}
+
+
+def test_a_reason_and_the_guideline_go_with_the_label(
+    store: Store, queue: Queue, project: int, fill: Fill, say: Say
+) -> None:
+    fill(1)
+    [shown] = lease(queue, "ann", project)
+    queue.submit("ann", say(shown, reason={"chips": ["clear"], "text": "short"}, guideline=3))
+    [(_, stored)] = judgements.history(store, project)
+    assert (stored.reason, stored.guideline) == ({"chips": ["clear"], "text": "short"}, 3)
+
+
+def test_an_edit_stands_beside_the_choice_and_can_be_taken_back(
+    store: Store, queue: Queue, project: int, fill: Fill, say: Say
+) -> None:
+    fill(1)
+    [shown] = lease(queue, "ann", project)
+    edit = say(shown, "edit", payload={"candidate": 1, "text": "a far better answer"})
+    queue.submit("ann", edit)
+    assert lease(queue, "bob", project) == []
+    assert queue.progress("ann", project, "pair")["mine"] == 0
+    undo(queue, "ann", shown, edit.uid, say)
+    assert live(store, project) == []
+    again = say(shown, "edit", payload={"candidate": 1, "text": "a far better answer"})
+    queue.submit("ann", again)
+    choice = say(shown)
+    queue.submit("ann", choice)
+    assert [vote["kind"] for vote in live(store, project)] == ["edit", "pair"]
+    undo(queue, "ann", shown, choice.uid, say)
+    assert [vote["kind"] for vote in live(store, project)] == ["edit"]
+    undo(queue, "ann", shown, again.uid, say)
+    assert live(store, project) == []
+
+
+def test_pause_quota_and_deadline_stop_the_queue_and_say_so(
+    store: Store, queue: Queue, project: int, fill: Fill, say: Say
+) -> None:
+    def reason() -> str | None:
+        return queue.lease("ann", project, "pair", "t")["reason"]
+
+    fill(30)
+    projects.change(store, "lead", project, quota=3)
+    shown = lease(queue, "ann", project)
+    assert len(shown) == 3
+    for s in shown:
+        queue.submit("ann", say(s))
+    assert (reason(), len(lease(queue, "bob", project))) == ("quota", 3)
+    projects.change(store, "lead", project, quota=None, paused=True)
+    assert reason() == "paused"
+    projects.change(store, "lead", project, paused=False, deadline="2026-01-01")
+    assert reason() == "deadline"
+    projects.change(store, "lead", project, deadline=None)
+    queue.pause("lead", project, "ann", on=True)
+    assert (reason(), Queue(store).lease("ann", project, "pair", "t")["reason"]) == ("paused", "paused")
+    queue.pause("lead", project, "ann", on=False)
+    assert reason() is None
+
+
+def test_names_are_covered_told_or_held_back(store: Store, queue: Queue, project: int, make: Any) -> None:
+    items.add(store, "lead", [make(project, "who?", "I am ChatGPT, made by OpenAI.", "A program.")])
+    [shown] = lease(queue, "ann", project)
+    assert "OpenAI" not in str(shown)
+    assert not shown["named"]
+    projects.change(store, "lead", project, names="warn")
+    [shown] = lease(queue, "ann", project, held=tokens([shown]))
+    assert "OpenAI" in str(shown)
+    assert shown["named"]
+    projects.change(store, "lead", project, names="hold")
+    assert queue.lease("ann", project, "pair", "t")["items"] == []
+    assert queue.progress("ann", project, "pair")["needed"] == 0
+
+
+# --- races
+
+
+def test_whoever_is_removed_holds_nothing_any_more(queue: Queue, project: int, fill: Fill, say: Say) -> None:
+    fill(2)
+    shown = lease(queue, "ann", project)
+    assert lease(queue, "bob", project) == []
+    queue.forget("ann")
+    taken = lease(queue, "bob", project)
+    assert len(taken) == 2
+    assert code(lambda: queue.submit("ann", say(shown[0]))) == "taken"
+
+
+def test_what_a_lead_decided_is_not_undone_behind_them(
+    store: Store, queue: Queue, project: int, fill: Fill, say: Say
+) -> None:
+    fill(1)
+    [shown] = lease(queue, "ann", project)
+    body = say(shown)
+    queue.submit("ann", body)
+    item = queue.views.open("ann", shown["lease"]).item
+    word = Judgement(uuid4(), item, "lead", "pair", {"choice": 1, "strength": 2}, purpose="adjudication")
+    queue.decide(word)
+    assert code(lambda: undo(queue, "ann", shown, body.uid, say)) == "adjudicated"
+    assert code(lambda: undo(Queue(store), "ann", shown, body.uid, say)) == "adjudicated"
+    assert queue.progress("ann", project, "pair")["mine"] == 1
+
+
+def test_an_item_withdrawn_while_somebody_reads_it_is_refused_and_comes_to_nobody(
+    queue: Queue, project: int, fill: Fill, say: Say
+) -> None:
+    fill(1)
+    [shown] = lease(queue, "ann", project)
+    item = queue.views.open("ann", shown["lease"]).item
+    queue.decide(Judgement(uuid4(), item, "lead", "withdraw", {"why": "broken"}))
+    assert code(lambda: queue.submit("ann", say(shown))) == "withdrawn"
+    queue.forget("ann")
+    assert queue.lease("bob", project, "pair", "t")["reason"] == "all_done"
+
+
+def test_a_cleared_flag_opens_the_item_again(queue: Queue, project: int, fill: Fill, say: Say) -> None:
+    fill(1)
+    [shown] = lease(queue, "ann", project)
+    flag = say(shown, "flag")
+    queue.submit("ann", flag)
+    assert lease(queue, "bob", project) == []
+    item = queue.views.open("ann", shown["lease"]).item
+    queue.decide(Judgement(uuid4(), item, "lead", "clear", {"of": str(flag.uid)}))
+    assert len(lease(queue, "bob", project)) == 1
+
+
+def test_one_item_two_people_and_the_expiry_between_them(
+    store: Store, queue: Queue, project: int, clock: Any, fill: Fill, say: Say
+) -> None:
+    """Both held the last item in turn; whoever comes first labels it, and the other is told."""
+    fill(1)
+    [first] = lease(queue, "ann", project)
+    clock.now += 601
+    [second] = lease(queue, "bob", project)
+    start = threading.Barrier(2)
+
+    def submit(who: str, shown: dict) -> str:
+        start.wait()
+        try:
+            return queue.submit(who, say(shown))["ack"]
+        except Conflict as error:
+            return error.code
+
+    with ThreadPoolExecutor(2) as pool:
+        refused, stored = pool.map(submit, ("ann", "bob"), (first, second))
+    assert (refused, UUID(stored)) == ("taken", live(store, project)[0]["uid"])
+    assert len(live(store, project)) == 1

@@ -10,7 +10,7 @@ from workbench.labelling.person import Person
 from workbench.schema import Json
 from workbench.store.projects import Project
 
-APART = 10  # views from one gold item to the next, at least
+APART = 10  # of so many views in a row one is gold, at most
 AFTER = 50  # other labels before an item comes again
 SET, PASS = 20, 16
 
@@ -29,8 +29,8 @@ def check_for(line: Line, annotator: str, rules: Project, rng: Random) -> Pick |
 
 
 def odds(share: float) -> float:
-    """The chance of a gold item once one may come, so that they make `share` of all views: 1 / (1/share - APART)."""
-    return min(1.0, share / max(1e-9, 1 - APART * share)) if share else 0.0
+    """The chance of a gold item once one may come, so that they make `share` of all views."""
+    return min(1.0, share / max(1e-9, 1 - (APART - 1) * share))
 
 
 def repeat_for(line: Line, annotator: str, rng: Random) -> Pick | None:

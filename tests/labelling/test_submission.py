@@ -1,0 +1,87 @@
+"""Positions become indexes and come back; what an item cannot be answered with is refused."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.errors import UsageError
+from workbench.labelling.submission import Submission, distance_of, edit_of, moved, payload_of, positions, uncovered
+from workbench.labelling.views import View
+from workbench.schema import Candidate, Message
+
+
+def sent(kind: str, payload: dict[str, Any]) -> Submission:
+    return Submission(uid=uuid4(), tab="t", lease="x", view="y", kind=kind, payload=payload)
+
+
+def view(task: str, *order: int) -> View:
+    return View(1, "overall", task, 5, "ann", "label", "control", order)
+
+
+def test_positions_become_indexes() -> None:
+    pair, rank = view("pair", 1, 0), view("rank", 2, 0, 3, 1)
+    assert payload_of(sent("pair", {"choice": 0, "strength": 3}), pair) == {"choice": 1, "strength": 3}
+    assert payload_of(sent("rank", {"tiers": [[3], [0, 2], [1]]}), rank) == {"tiers": [[1], [2, 3], [0]]}
+    assert payload_of(sent("rank", {"tiers": []}), rank) == {"tiers": []}
+    assert payload_of(sent("best_worst", {"best": 0, "worst": 3}), rank) == {"best": 2, "worst": 1}
+    assert payload_of(sent("thumb", {"label": False}), view("thumb", 0)) == {"candidate": 0, "label": False}
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "payload"),
+    [
+        ("pair", "rank", {"tiers": [[0], [1]]}),
+        ("pair", "pair", {"choice": 0, "strength": 1.5}),
+        ("rank", "rank", {"tiers": [[0], [1]]}),
+        ("rank", "rank", {"tiers": [[0, 0], [1], [2]]}),
+        ("rank", "rank", {"tiers": [[0], [], [1], [2]]}),
+        ("rank", "rank", {"tiers": [[0], [1], [3]]}),
+        ("rank", "best_worst", {"best": 1, "worst": 1}),
+        ("rank", "best_worst", {"best": 0, "worst": 3}),
+        ("rank", "best_worst", {"best": -1, "worst": 2}),
+    ],
+)
+def test_what_an_item_cannot_be_answered_with_is_refused(task: str, kind: str, payload: dict[str, Any]) -> None:
+    order = (0, 1) if task == "pair" else (0, 1, 2)
+    with pytest.raises(UsageError, match=kind):
+        payload_of(sent(kind, payload), view(task, *order))
+
+
+@given(st.permutations(range(5)), st.sampled_from([{"tiers": [[0, 1], [4], [2, 3]]}, {"best": 1, "worst": 4}]))
+def test_what_was_moved_comes_back(order: list[int], payload: dict[str, Any]) -> None:
+    assert moved(positions(payload, tuple(order)), tuple(order)) == payload
+
+
+def test_an_edit_replaces_the_last_turn_and_says_how_far_it_went() -> None:
+    turns = (Message("assistant", "Let me look."), Message("assistant", "Tea is a warm drink"))
+    candidates = (Candidate((Message("assistant", "No."),)), Candidate(turns))
+    found = edit_of(sent("edit", {"candidate": 0, "text": "Tea is a hot drink"}), view("pair", 1, 0), candidates)
+    assert found["candidate"] == 1
+    assert [m["content"] for m in found["messages"]] == ["Let me look.", "Tea is a hot drink"]
+    assert found["distance"] == pytest.approx(0.2)  # four of five words stay: 1 - 2 * 4 / 10
+    for payload in (
+        {"candidate": 0, "text": "Tea is a warm drink"},
+        {"candidate": 0, "text": "  "},
+        {"candidate": 2, "text": "x"},
+        {"candidate": True, "text": "x"},
+        {"candidate": 0, "text": "x", "more": 1},
+    ):
+        with pytest.raises(UsageError, match="edit"):
+            edit_of(sent("edit", payload), view("pair", 1, 0), candidates)
+
+
+def test_any_change_of_a_text_has_a_distance() -> None:
+    assert distance_of("a b", "a b") == 0
+    assert 0 < distance_of("a b", "a  b") < 0.01
+    assert distance_of("a b", "c d") == 1
+
+
+def test_names_covered_on_screen_come_back_in_an_edit() -> None:
+    original = "I am ChatGPT, made by OpenAI."
+    assert uncovered("I am ▇▇▇▇, built by ▇▇▇▇.", original) == "I am ChatGPT, built by OpenAI."
+    assert uncovered("I am a model.", original) == "I am a model."
+    with pytest.raises(UsageError, match="covered"):
+        uncovered("▇▇▇▇ ▇▇▇▇ ▇▇▇▇", original)

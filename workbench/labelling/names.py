@@ -56,9 +56,9 @@ MADE_ME = re.compile(
 MADE_ME_ZH = re.compile("了我(?:(?<=开发了我)|(?<=研发了我)|(?<=训练了我)|(?<=创造了我)|(?<=打造了我)|(?<=设计了我))")
 
 
-def words(text: str, separator: str = ",") -> list[str]:
+def words(text: str) -> list[str]:
     """Longer ones first: of two that fit, the whole one is taken."""
-    return sorted((" ".join(word.split()) for word in text.split(separator)), key=len, reverse=True)
+    return sorted((" ".join(word.split()) for word in text.split(",")), key=len, reverse=True)
 
 
 def one_of(text: str) -> str:
@@ -76,6 +76,7 @@ OTHERS = re.compile(
     r"的?(?:用户|员工|粉丝|工程师|开发者|研究员|客户)|[ -](?:user|fan|subscriber|employee|engineer|developer)"
 )
 PERSON = re.compile(r"(?<![a-z])(?:i|my|me)(?![a-z])|我")
+MARK = re.compile('[">]')
 
 
 def hits(text: str) -> list[Span]:
@@ -92,7 +93,9 @@ def hits(text: str) -> list[Span]:
             found.update(spans)
     for phrase in searched(low, MADE_ME, MADE_ME_ZH):
         found.update(before(low, phrase.start()))
-    return sorted(found)
+    ordered = sorted(found)
+    ends = accumulate((end for _, end in ordered), max, initial=0)
+    return [span for span, end in zip(ordered, ends, strict=False) if span[0] >= end]
 
 
 def masked(text: str) -> str:
@@ -134,12 +137,11 @@ def between_tags(html: str) -> Iterator[Span]:
 
 
 def after_tag(html: str, at: int) -> int:
-    while at < len(html):
-        closed, quoted = (found if found >= 0 else len(html) for found in (html.find(">", at), html.find('"', at)))
-        if closed < quoted:
-            return closed + 1
-        at = html.find('"', quoted + 1) + 1 or len(html)
-    return at
+    while mark := MARK.search(html, at):
+        if mark[0] == ">":
+            return mark.end()
+        at = html.find('"', mark.end()) + 1 or len(html)
+    return len(html)
 
 
 def lower(text: str) -> str:

@@ -1,6 +1,6 @@
 """Every act besides labelling, by name: pages, the command line and scripts all call these."""
 
-from workbench.app.acts import compare, data, demo, models, people, projects, rlhf, training, upkeep
+from workbench.app.acts import compare, data, demo, models, ordering, people, projects, rlhf, training, upkeep
 
 ACTS = (
     projects.projects,
@@ -26,6 +26,9 @@ ACTS = (
     rlhf.rlhf_running,
     rlhf.rlhf_start,
     rlhf.rlhf_answers,
+    ordering.queue_scores,
+    ordering.queue_scores_state,
+    ordering.queue_scores_off,
     compare.generate,
     compare.compare_ask,
     compare.compare_vote,

@@ -101,6 +101,28 @@ def ranks_above(vote: Vote, better: int, worse: int) -> bool:
     return better in place and worse in place and place[better] < place[worse]
 
 
+def tiers_in(payload: dict[str, Any], n_candidates: int) -> Tiers:
+    """The tiers of a ranking, or of a best and a worst with all others between them."""
+    if "tiers" in payload:
+        return payload["tiers"]
+    best, worst = payload["best"], payload["worst"]
+    between = [c for c in range(n_candidates) if c not in (best, worst)]
+    return [tier for tier in ([best], between, [worst]) if tier]
+
+
+def implied(payload: dict[str, Any], n_candidates: int) -> list[tuple[int, int, int]]:
+    """What a ranking says of each two answers i < j: (i, j, 0 or 1 for the better, 2 level, 3 none acceptable).
+
+    A best and a worst of K say 2 K - 3 such things: nothing of two answers that are neither.
+    """
+    tiers = tiers_in(payload, n_candidates)
+    if not tiers:
+        return [(i, j, 3) for i, j in combinations(range(n_candidates), 2)]
+    place = {candidate: at for at, tier in enumerate(tiers) for candidate in tier}
+    both = [(i, j, 2 if place[i] == place[j] else int(place[i] > place[j])) for i, j in combinations(sorted(place), 2)]
+    return both if "tiers" in payload else [said for said in both if said[2] != 2]
+
+
 def last_word(votes: list[Vote]) -> list[Vote]:
     """The newest adjudication alone, else all votes."""
     adjudicated = [v for v in votes if v["purpose"] == ADJUDICATION]

@@ -5,42 +5,18 @@ does not mark all others. For sides that value is one half.
 """
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.labelling.agreement import Array, Estimate, cohen, cross, tally, unknown, wilson
-from workbench.labelling.bias import STYLE, longer, style, words
+from workbench.labelling.bias import longer
 from workbench.labelling.noise import LEAST, dawid_skene
 from workbench.store.verdicts import implied
-from workbench.store.votes import Cast, Votes
+from workbench.store.votes import Cast, Facts, Votes
 
 WORDS_PER_SECOND = 12
 COLUMNS = ("fast", "gold", "self", "majority", "kappa", "left", "longer")
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Of each item, by number: words to read, and the style of its first two answers."""
-
-    item: Array
-    words: Array
-    style: Array
-
-    def at(self, items: Array) -> Array:
-        return np.searchsorted(self.item, items)
-
-
-def facts_of(texts: Iterable[tuple[int, str, str, str, str]]) -> Facts:
-    found = [(id, words(asked) + words(said), style(a or ""), style(b or "")) for id, asked, said, a, b in texts]
-    numbers = np.array([f[0] for f in found], np.int64)
-    return Facts(
-        numbers,
-        np.array([f[1] for f in found], float),
-        np.array([f[2:] for f in found], float).reshape(-1, 2, len(STYLE)),
-    )
 
 
 def style_of_choices(work: Votes, facts: Facts) -> tuple[Votes, Array, Array, Array]:

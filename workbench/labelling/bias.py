@@ -1,9 +1,9 @@
 """What else than quality goes with a choice: the side, the length, the style of an answer. Pure.
 
-Leaves out which votes count (`report`). All of it is association: longer answers may be better.
+Leaves out which votes count (`report`) and counting in texts (`store.votes`). All of it is association: longer answers
+may be better.
 """
 
-import re
 import warnings
 from typing import Any
 
@@ -18,28 +18,6 @@ STYLE = ("length", "headers", "list_items", "bold", "code_blocks")
 LEAST, LEAST_OWN = 200, 100  # decisive votes for the style of all, and of one annotator
 APART = 30  # characters from which on one answer is the longer
 WIDEST = 10.0  # a log odds ratio per 0.1 that nobody believes: the votes are separated
-HEADER = re.compile(r"^ {0,3}#{1,6} ", re.MULTILINE)
-LIST_ITEM = re.compile(r"^\s*(?:[-*+]|\d{1,3}[.)]) ", re.MULTILINE)
-CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
-
-
-def style(text: str) -> tuple[int, ...]:
-    """Length in characters and the Markdown of a text: headers, list items, bold spans, code blocks."""
-    return (
-        len(text),
-        len(HEADER.findall(text)) if "# " in text else 0,
-        len(LIST_ITEM.findall(text)),
-        text.count("**") // 2,
-        text.count("```") // 2,
-    )
-
-
-def words(text: str) -> float:
-    """Words to read: those between blanks, and 1 for every 1.6 Chinese, Japanese or Korean characters."""
-    if text.isascii():
-        return len(text.split())
-    found = CJK.findall(text)
-    return len(CJK.sub(" ", text).split()) + len(found) / 1.6
 
 
 def tested(part: int, whole: int) -> Estimate:
@@ -64,7 +42,7 @@ def longer(won: Array, lost: Array) -> Estimate:
 def style_odds(left_won: Array, left: Array, right: Array, group: Array, least: int = LEAST) -> Any:
     """Odds of the left answer per 0.1 more of (L - R) / (L + R) of each part of style; `side` is the intercept.
 
-    left, right     (n, 5) as `style`
+    left, right     (n, 5), a column per name in STYLE
     group           (n,) prompts; standard errors are robust to votes on one prompt
 
     {"why"} where there are too few votes, or where the style of an answer foretells every vote.
@@ -89,13 +67,13 @@ def style_odds(left_won: Array, left: Array, right: Array, group: Array, least: 
 
 def fitted(y: Array, x: Array, group: Array) -> tuple[Array, Array] | None:
     """Coefficients and their 95 % intervals of a logistic regression; none when it does not settle."""
-    import statsmodels.api as sm
+    from statsmodels.discrete.discrete_model import Logit
     from statsmodels.tools.sm_exceptions import PerfectSeparationError
 
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
-            fit = sm.Logit(y, x).fit(disp=0, cov_type="cluster", cov_kwds={"groups": group})
+            fit = Logit(y, x).fit(disp=0, cov_type="cluster", cov_kwds={"groups": group})
         except (PerfectSeparationError, np.linalg.LinAlgError):
             return None
         limits = fit.conf_int()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.labelling.agreement import Estimate, estimate, unknown
+from workbench.labelling.agreement import Estimate, estimate, unknown, wilson
 
 Array = NDArray[Any]
 
@@ -37,6 +37,11 @@ def flips(agreement: Estimate) -> Estimate:
     if agreement["low"] <= 0.5:
         return unknown("not_identifiable", n)
     return estimate(*(flip_rate(agreement[key]) for key in ("value", "high", "low")), n)
+
+
+def self_agreement(same: Array) -> Estimate:
+    """R: the share of reversed repeats that say what the first vote said. Memory makes it too high."""
+    return wilson(same.sum(), len(same)) if len(same) >= LEAST else unknown(f"needs_{LEAST}", len(same))
 
 
 def taste(others: Estimate, self: Estimate) -> Estimate:

@@ -11,17 +11,14 @@ from typing import Any
 import numpy as np
 
 from workbench.labelling import agreement, noise
-from workbench.labelling.agreement import Array, Estimate, cross, mean_cohen, tally, unknown, wilson
-from workbench.labelling.annotators import Facts, confusion, facts_of, people, style_of_choices
+from workbench.labelling.agreement import Array, Estimate, cross, mean_cohen, tally
+from workbench.labelling.annotators import confusion, people, style_of_choices
 from workbench.labelling.bias import LEAST_OWN, longer, side, style_odds, tested
 from workbench.store import votes as stored
 from workbench.store.db import Store
-from workbench.store.votes import Cast, Votes, cast
+from workbench.store.votes import FRESH, PLANNED, Cast, Facts, Votes, by_people, cast, main_cast, repeats
 
-PLANNED = ("label", "overlap")
-FRESH = (*PLANNED, "tiebreak")
 WORK = (*FRESH, "compare")
-KINDS = ("pair", "thumb", "rank", "rating")
 MOST_TAGS = 50
 QUARTER = 900 * 10**6  # microseconds: in no time zone does a day begin within a quarter of an hour
 
@@ -32,7 +29,7 @@ def report(store: Store, project: int, axis: str = "overall") -> dict[str, Any]:
         votes = stored.read(cur, project, axis)
         acts = stored.skips_and_flags(cur, project, axis)
         right = stored.gold(cur, project, axis)
-        facts = facts_of(stored.texts(cur, project))
+    facts = stored.facts(store, project)
     work, planned = votes.of(*WORK), main_cast(votes.of(*PLANNED))
     fresh, again = cast(votes.of(*FRESH), planned.kind), repeats(votes, planned.kind)
     found = figures(planned)
@@ -52,12 +49,6 @@ def report(store: Store, project: int, axis: str = "overall") -> dict[str, Any]:
         "median_s": float(np.median(work.ms[work.ms > 0])) / 1000 if (work.ms > 0).any() else None,
         "needed": None,
     }
-
-
-def main_cast(votes: Votes) -> Cast:
-    """The votes of the kind that most units of two people have: two kinds of question share no figure."""
-    casts = [cast(votes, kind) for kind in KINDS]
-    return max(casts, key=lambda c: ((np.bincount(c.unit) > 1).sum(), len(c.unit)))
 
 
 def figures(planned: Cast) -> dict[str, Estimate]:
@@ -85,8 +76,7 @@ def pair_tables(planned: Cast) -> list[Array]:
 
 def imported(votes: Votes) -> dict[str, dict[str, Estimate]]:
     """Figures of each import in which several people judged one item; what machines said is no agreement."""
-    names = [name.split(":") for name in votes.names["annotator"]]
-    of = np.array([int(n[1]) if n[0] == "ext" and n[2] != "machine" else -1 for n in names], np.int64)
+    of = by_people(votes)
     found = {}
     for number in np.unique(of[of >= 0]):
         own = main_cast(votes[of[votes.annotator] == number])
@@ -137,23 +127,9 @@ def days(work: Votes) -> list[dict[str, Any]]:
     ]
 
 
-def repeats(votes: Votes, kind: str) -> dict[str, Array]:
-    """Of each decided repeat of a decided own vote: `who`, whether they are the `same`, and both sides."""
-    first, second = cast(votes.of(*FRESH), kind), cast(votes.of("repeat"), kind)
-    people = len(votes.names["annotator"])
-    names = [c.key[c.unit] * people + c.who for c in (first, second)]
-    _, mine, again = np.intersect1d(*names, return_indices=True)
-    decided = (first.category[mine] < 2) & (second.category[again] < 2)
-    mine, again = mine[decided], again[decided]
-    left = [c.category[at] == c.votes.first[c.row[at]] for c, at in ((first, mine), (second, again))]
-    same = first.category[mine] == second.category[again]
-    return {"who": first.who[mine], "same": same, "left": left[0] & left[1], "right": ~(left[0] | left[1])}
-
-
 def noise_panel(direction: Estimate, again: dict[str, Array]) -> dict[str, Any]:
     """A, R and what follows for training. Who takes the same side twice in a reversed repeat looks at the side."""
-    n = len(again["same"])
-    own = wilson(again["same"].sum(), n) if n >= noise.LEAST else unknown(f"needs_{noise.LEAST}", n)
+    own = noise.self_agreement(again["same"])
     left, right = (int((again[side] & ~again["same"]).sum()) for side in ("left", "right"))
     return {
         "A": direction,

@@ -5,20 +5,27 @@ Messages here are `{role, content}` only: items whose messages call tools are le
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 import pyarrow as pa
 
-from workbench.schema import Item, Message, digest, spoken
+from workbench.schema import Item, Message, digest, messages_from_json, spoken
+from workbench.store.soft_labels import Trust
 from workbench.store.verdicts import (
+    ADJUDICATION,
     Verdict,
     Vote,
+    not_above,
     of_pair,
     of_ranking,
     of_thumb,
     ordinary,
     ranks_above,
+    ranks_level,
     sort_votes,
+    source_of,
     strict_pairs,
 )
 
@@ -62,10 +69,15 @@ FIRM = 2.0
 
 
 class Frozen:
-    """One item under a policy: `rows` yields (file, row) for everything that its votes say."""
+    """One item under a policy: `rows` yields (file, row) for everything that its votes say.
 
-    def __init__(self, key: str, item: Item, votes: list[Vote], split: str, policy: dict[str, Any]) -> None:
-        self.key, self.item, self.policy = key, item, policy
+    trust   where agreement is known well enough to say how sure a label is, else None
+    """
+
+    def __init__(
+        self, key: str, item: Item, votes: list[Vote], split: str, policy: dict[str, Any], trust: Trust | None = None
+    ) -> None:
+        self.key, self.item, self.policy, self.trust = key, item, policy, trust
         self.votes = sort_votes(votes, len(item.candidates))
         self.texts = [plain(c.messages) for c in item.candidates]
         self.hashes = [c.hash for c in item.candidates]
@@ -78,38 +90,95 @@ class Frozen:
             told = {"id": self.asked, "twin": self.asked, "weight": 1.0, "prompt": self.prompt}
             yield "prompts", {**self.common, **told, "source": str(self.item.origin.get("dialect") or "")}
         thumbs = {at: of_thumb(self.votes[f"thumb {at}"]) for at in range(len(self.texts))}
-        thumbs = {at: verdict for at, verdict in thumbs.items() if verdict}
-        if len(self.texts) == 2 and (verdict := of_pair(self.votes["pair"])):
-            yield from self.of_pair(verdict)
-            thumbs = {at: v for at, v in self.implied(verdict).items() if at not in thumbs} | thumbs
-        if len(self.texts) > 2 and (verdict := of_ranking(self.votes["rank"])):
-            yield from self.of_ranking(verdict)
+        thumbs = {at: verdict for at, verdict in thumbs.items() if verdict and self.agreed(verdict)}
+        whole = None
+        if len(self.texts) == 2 and (whole := of_pair(self.votes["pair"])) and self.agreed(whole):
+            yield from self.of_pair(whole)
+            thumbs = self.implied(whole) | thumbs
+        if len(self.texts) > 2 and (whole := of_ranking(self.votes["rank"])):
+            yield from self.of_ranking(whole)
+            thumbs = (self.implied(whole) if self.agreed(whole) else {}) | thumbs
         for at, verdict in thumbs.items():
             yield "thumbs", self.thumb(at, verdict)
         yield from self.of_single(thumbs)
+        if self.policy["edits"]:
+            yield from self.of_edits()
+
+    def agreed(self, verdict: Verdict, agreeing: int | None = None) -> bool:
+        """Whether as many of its votes agree as the policy asks for; a lead's word needs no votes."""
+        agreeing = verdict.n_agree if agreeing is None else agreeing
+        return verdict.source == ADJUDICATION or agreeing >= self.policy["min_agreement"] * verdict.n_votes
+
+    def firm(self, verdict: Verdict) -> bool:
+        """Whether the difference is as strong as the policy asks for; where nobody said how strong, it is."""
+        least = self.policy["min_strength"]
+        return not least or (verdict.choice != "tie" and (verdict.strength is None or verdict.strength >= least))
 
     def of_pair(self, verdict: Verdict) -> Iterator[tuple[str, Row]]:
-        if verdict.choice == "both_bad":
+        if verdict.choice == "both_bad" or not self.firm(verdict):
             return
-        best = verdict.choice if verdict.choice in (0, 1) else 0
-        yield "pairs", self.pair(best, 1 - best, verdict, verdict.n_agree, tie=verdict.choice == "tie")
-        if verdict.choice != "tie" and (verdict.strength is None or verdict.strength >= FIRM):
+        if verdict.choice == "tie":
+            yield "pairs", self.pair(0, 1, verdict, verdict.n_agree, tie=True, soft=self.soft_tie())
+            return
+        best, votes = verdict.choice, ordinary(self.votes["pair"])
+        said = {side: [v for v in votes if v["payload"]["choice"] == side] for side in (best, 1 - best, "tie")}
+        soft = self.soft(verdict, said[best], said[1 - best], len(said["tie"]))
+        yield "pairs", self.pair(best, 1 - best, verdict, verdict.n_agree, soft=soft)
+        if verdict.strength is None or verdict.strength >= FIRM:
             yield "demonstrations", self.demonstration(best, "winner")
 
     def of_ranking(self, verdict: Verdict) -> Iterator[tuple[str, Row]]:
+        """Nothing where no answer is acceptable. The whole ranking stays if its pairs agree well enough on average."""
+        votes, found = ordinary(self.votes["rank"]), []
+        for best, worst in strict_pairs(verdict.tiers, self.policy["rankings"]):
+            for_it, against = ([v for v in votes if ranks_above(v, *pair)] for pair in ((best, worst), (worst, best)))
+            level = sum(ranks_level(v, best, worst) for v in votes)
+            found.append((best, worst, len(for_it), self.soft(verdict, for_it, against, level)))
+        if not verdict.tiers or (found and not self.agreed(verdict, fmean(n for _, _, n, _ in found))):
+            return
         told = {"prompt": self.prompt, "candidates": self.texts, "tiers": verdict.tiers, "n_votes": verdict.n_votes}
         yield "rankings", self.row([self.key], verdict.source, **told)
-        pairs = strict_pairs(verdict.tiers)
-        for best, worst in pairs:
-            agreeing = sum(ranks_above(v, best, worst) for v in ordinary(self.votes["rank"]))
-            yield "pairs", self.pair(best, worst, verdict, agreeing, weight=1 / len(pairs))
-        if pairs and len(verdict.tiers[0]) == 1:
+        kept = [pair for pair in found if self.agreed(verdict, pair[2])]
+        for best, worst, agreeing, soft in kept:
+            yield "pairs", self.pair(best, worst, verdict, agreeing, weight=1 / len(kept), soft=soft)
+        if kept and len(verdict.tiers[0]) == 1:
             yield "demonstrations", self.demonstration(verdict.tiers[0][0], "winner")
 
+    def of_edits(self) -> Iterator[tuple[str, Row]]:
+        """A better text wins against its parent, and against what its writer places level with the parent or below."""
+        writers: dict[str, dict[int, list[Vote]]] = {}
+        texts: dict[str, list[dict[str, str]]] = {}
+        for edit in self.votes["edit"]:
+            parent, said = edit["payload"]["candidate"], messages_from_json(edit["payload"]["messages"])
+            own = [v for v in self.votes["pair"] + self.votes["rank"] if v["annotator"] == edit["annotator"]]
+            beaten = [parent, *(not_above(own[-1], parent, len(self.texts)) if own else [])]
+            name = digest([spoken(m) for m in said])
+            texts[name] = plain(said)
+            for worst in beaten:
+                writers.setdefault(name, {}).setdefault(worst, []).append(edit)
+        for name, beaten in writers.items():
+            for worst, edits in beaten.items():
+                source = source_of(edits)
+                verdict = Verdict(len(ordinary(edits)), source, strength=FIRM, n_agree=len(ordinary(edits)))
+                if self.firm(verdict):
+                    row = {"names": [self.key, name, self.hashes[worst]], "weight": 1 / len(beaten)}
+                    soft = self.soft(verdict, ordinary(edits), [])
+                    yield "pairs", self.compared(texts[name], self.texts[worst], verdict, soft=soft, **row)
+            told = {"prompt": self.prompt, "completion": texts[name], "twin": self.asked + name}
+            yield "demonstrations", self.row([self.key, name], "edit", **told)
+
+    def soft(self, verdict: Verdict, wins: list[Vote], losses: list[Vote], ties: int = 0) -> dict[str, float | None]:
+        both = self.trust.of(verdict, wins, losses, ties) if self.trust else (None, None)
+        return dict(zip(("p_share", "p_posterior"), both, strict=True))
+
+    def soft_tie(self) -> dict[str, float | None]:
+        return dict.fromkeys(("p_share", "p_posterior"), 0.5 if self.trust else None)
+
     def implied(self, pair: Verdict) -> dict[int, Verdict]:
-        """What the verdict on a pair says of each answer alone, as far as the policy wants to hear it."""
-        if pair.choice == "both_bad" and self.policy["both_bad_to_thumbs"]:
-            return {at: Verdict(pair.n_votes, pair.source, label=False, p=0.0) for at in (0, 1)}
+        """What the verdict on all answers says of each answer alone, as far as the policy wants to hear it."""
+        refused = pair.choice == "both_bad" or pair.tiers == []
+        if refused and self.policy["both_bad_to_thumbs"]:
+            return {at: Verdict(pair.n_votes, pair.source, label=False, p=0.0) for at in range(len(self.texts))}
         if pair.choice in (0, 1) and self.policy["pairs_to_thumbs"]:
             share = pair.n_agree / pair.n_votes if pair.n_votes else 1.0
             return {
@@ -132,23 +201,25 @@ class Frozen:
     def row(self, names: list[str], source: str, weight: float = 1.0, **columns: Any) -> Row:
         return {**self.common, "id": short(*names), "weight": weight, "source": source, **columns}
 
-    def pair(
-        self, best: int, worst: int, verdict: Verdict, agreeing: int, *, tie: bool = False, weight: float = 1.0
+    def pair(self, best: int, worst: int, verdict: Verdict, agreeing: int, **rest: Any) -> Row:
+        names = [self.key, self.hashes[best], self.hashes[worst]]
+        told = replace(verdict, n_agree=agreeing)
+        return self.compared(self.texts[best], self.texts[worst], told, names=names, **rest)
+
+    def compared(
+        self,
+        chosen: list[dict[str, str]],
+        rejected: list[dict[str, str]],
+        verdict: Verdict,
+        *,
+        names: list[str],
+        soft: dict[str, float | None],
+        tie: bool = False,
+        weight: float = 1.0,
     ) -> Row:
-        return self.row(
-            [self.key, self.hashes[best], self.hashes[worst]],
-            verdict.source,
-            weight,
-            prompt=self.prompt,
-            chosen=self.texts[best],
-            rejected=self.texts[worst],
-            tie=tie,
-            strength=verdict.strength,
-            p_share=None,
-            p_posterior=None,
-            n_votes=verdict.n_votes,
-            n_agree=agreeing,
-        )
+        said = {"strength": verdict.strength, "n_votes": verdict.n_votes, "n_agree": verdict.n_agree, **soft}
+        texts = {"prompt": self.prompt, "chosen": chosen, "rejected": rejected}
+        return self.row(names, verdict.source, weight, **texts, tie=tie, **said)
 
     def thumb(self, at: int, verdict: Verdict) -> Row:
         said = {"label": verdict.label, "p": verdict.p, "n_votes": verdict.n_votes}

@@ -1,6 +1,6 @@
 """Snapshots: what the labels say at one moment, as Parquet files that never change and a manifest that proves it.
 
-Leaves out agreement statistics (`p_share`, `p_posterior` are null) and other formats (`formats`).
+Leaves out how sure a label is (`soft_labels`), the rows of one item (`frozen_rows`) and other formats (`formats`).
 """
 
 import hashlib
@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from workbench.errors import NotFound, StorageUnavailable, StoreDamaged, UsageError
 from workbench.jobs.folder import read_json, sha256, sync, write_json
 from workbench.schema import Event, Item, Json, canonical, split_of
-from workbench.store import items, judgements, projects, rows
+from workbench.store import items, judgements, projects, rows, soft_labels
 from workbench.store.db import Store, uid
 from workbench.store.failpoint import failpoint
 from workbench.store.frozen_rows import SCHEMAS, Frozen, Row
@@ -33,8 +33,14 @@ POLICY: dict[str, Json] = {
     "purposes": ["label", "overlap", "tiebreak", "import", "compare"],
     "both_bad_to_thumbs": True,
     "pairs_to_thumbs": False,
+    "rankings": "all",
+    "edits": True,
+    "without": [],
+    "min_agreement": 0.0,
+    "min_strength": 0.0,
     "split_seed": 0,
 }
+RANKINGS = ("all", "adjacent", "best_vs_rest")
 ACTS = """SELECT j.item, j.kind, j.uid, j.payload FROM judgements j JOIN items i ON j.item = i.id
     WHERE i.project = ? AND j.kind IN ('flag', 'clear', 'undo', 'gold', 'withdraw') ORDER BY j.seq"""
 
@@ -64,7 +70,9 @@ def freeze(store: Store, actor: str, project: int, **policy: Json) -> Snapshot:
         counts = {name: table.num_rows for name, table in tables.items()}
         if not folder.exists() or faults(folder):
             try:
-                write(folder, tables, {"format": FORMAT, "hash": full, "policy": rules, "rows": counts, **told})
+                write(
+                    folder, tables, {"format": FORMAT, "hash": full, "policy": nameless(rules), "rows": counts, **told}
+                )
             except OSError as error:
                 raise StorageUnavailable(f"snapshot not written, nothing changed: {error}") from error
         payload = {"hash": full[:NAME], "project": project, "policy": rules, "rows": counts, "seq": told["seq"]}
@@ -105,7 +113,17 @@ def policy_of(project: projects.Project, wanted: dict[str, Json]) -> dict[str, J
     rules |= wanted
     if not 0 <= rules["eval_share"] <= 0.2:
         raise UsageError(f"eval_share {rules['eval_share']!r}: from 0 to 0.2")
-    return rules | {"purposes": sorted(rules["purposes"])}
+    if rules["rankings"] not in RANKINGS:
+        raise UsageError(f"rankings {rules['rankings']!r}: one of {', '.join(RANKINGS)}")
+    for name, most in (("min_agreement", 1), ("min_strength", 3)):
+        if not 0 <= rules[name] <= most:
+            raise UsageError(f"{name} {rules[name]!r}: from 0 to {most}")
+    return rules | {name: sorted(set(rules[name])) for name in ("purposes", "without")}
+
+
+def nameless(rules: dict[str, Json]) -> dict[str, Json]:
+    """The policy as the manifest tells it: how many annotators were left out. Their names stay in the store."""
+    return rules | {"without": len(rules["without"])}
 
 
 def tally(store: Store, project: int, **policy: Json) -> dict[str, Counter[str]]:
@@ -153,6 +171,7 @@ def collect(store: Store, project: int, policy: dict[str, Json]) -> tuple[dict[s
         cur.begin()
         seq = cur.execute(SEQ).fetchone()[0]
         votes = votes_of(cur, project, policy)
+        sure, trust = soft_labels.measure(cur, project, policy)
         hidden, gold = marked(cur, project)
         held = {group for (group,) in cur.execute(HELD, [project, list(gold)]).fetchall()}
         for key, item in items.stream(cur, project):
@@ -160,21 +179,31 @@ def collect(store: Store, project: int, policy: dict[str, Json]) -> tuple[dict[s
             if reason := refusal(item, split, hidden, held):
                 left_out[reason] += 1
             else:
-                found.add(Frozen(key, item, heard(item, votes[item.id]), split, policy).rows())
+                found.add(Frozen(key, item, heard(item, votes[item.id]), split, policy, trust).rows())
         cur.commit()
     sources = [
         {k: done[k] for k in ("id", "file", "dialect", "sha256", "accepted", "rejected")}
         for done in store.latest("imports", "project = ?", project)
     ]
-    told = {"seq": seq, "left_out": dict(left_out), "imports": sources, "package": version("preference-workbench")}
+    told = {
+        "labels": sure,
+        "seq": seq,
+        "left_out": dict(left_out),
+        "imports": sources,
+        "package": version("preference-workbench"),
+    }
     return found.finish(), told | {"frozen": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
 def votes_of(cur: rows.Connection, project: int, policy: dict[str, Json]) -> dict[int, list[Vote]]:
     votes: dict[int, list[Vote]] = defaultdict(list)
+    strangers = set(policy["without"])
     for vote in judgements.read_current(cur, project, [*policy["purposes"], ADJUDICATION]):
-        if vote["axis"] == policy["axis"]:
+        if vote["axis"] == policy["axis"] and vote["annotator"] not in policy["without"]:
             votes[vote["item"]].append(vote)
+        strangers.discard(vote["annotator"])
+    if strangers:
+        raise UsageError(f"without {', '.join(sorted(strangers))}: no labels of theirs in this project")
     return votes
 
 

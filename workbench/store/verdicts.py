@@ -5,7 +5,7 @@ A vote is a row of `judgements.current`. An adjudication outweighs all others, e
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import fsum
 from typing import Any
 
@@ -76,29 +76,46 @@ def of_thumb(votes: list[Vote]) -> Verdict | None:
 
 
 def of_ranking(votes: list[Vote]) -> Verdict | None:
-    """Candidates by their mean tier, best first; equal means share a tier, candidates nobody placed are left out."""
+    """Candidates by their mean tier, best first; equal means share a tier, candidates nobody placed are left out.
+
+    No tiers where most say that none is acceptable.
+    """
     if not votes:
         return None
     deciding = last_word(votes)
-    places: dict[int, list[int]] = defaultdict(list)
+    refused = sum(not v["payload"]["tiers"] for v in deciding)
+    if 2 * refused > len(deciding):
+        agreeing = sum(not v["payload"]["tiers"] for v in ordinary(votes))
+        return Verdict(len(ordinary(votes)), source_of(deciding), n_agree=agreeing, tiers=[])
+    placed: dict[int, list[int]] = defaultdict(list)
     for vote in deciding:
-        for place, tier in enumerate(vote["payload"]["tiers"]):
-            for candidate in tier:
-                places[candidate].append(place)
+        for candidate, place in places(vote).items():
+            placed[candidate].append(place)
     levels: dict[float, list[int]] = defaultdict(list)
-    for candidate in sorted(places):
-        levels[sum(places[candidate]) / len(places[candidate])].append(candidate)
+    for candidate in sorted(placed):
+        levels[sum(placed[candidate]) / len(placed[candidate])].append(candidate)
     return Verdict(len(ordinary(votes)), source_of(deciding), tiers=[levels[level] for level in sorted(levels)])
 
 
-def strict_pairs(tiers: Tiers) -> list[tuple[int, int]]:
-    """All (better, worse) between different tiers."""
-    return [(b, w) for upper, lower in combinations(tiers, 2) for b in upper for w in lower]
+def strict_pairs(tiers: Tiers, which: str = "all") -> list[tuple[int, int]]:
+    """(better, worse) between different tiers: `all` of them, `adjacent` ones, or `best_vs_rest`."""
+    best = ((tiers[0], lower) for lower in tiers[1:])
+    chosen = {"all": combinations(tiers, 2), "adjacent": pairwise(tiers), "best_vs_rest": best}[which]
+    return [(b, w) for upper, lower in chosen for b in upper for w in lower]
 
 
 def ranks_above(vote: Vote, better: int, worse: int) -> bool:
-    place = {candidate: at for at, tier in enumerate(vote["payload"]["tiers"]) for candidate in tier}
+    place = places(vote)
     return better in place and worse in place and place[better] < place[worse]
+
+
+def ranks_level(vote: Vote, one: int, other: int) -> bool:
+    place = places(vote)
+    return one in place and other in place and place[one] == place[other]
+
+
+def places(vote: Vote) -> dict[int, int]:
+    return {candidate: at for at, tier in enumerate(vote["payload"]["tiers"]) for candidate in tier}
 
 
 def tiers_in(payload: dict[str, Any], n_candidates: int) -> Tiers:
@@ -140,21 +157,34 @@ def source_of(votes: list[Vote]) -> str:
 
 
 def sort_votes(votes: list[Vote], n_candidates: int) -> dict[str, list[Vote]]:
-    """Votes by what they speak of: `pair`, `rank`, `thumb <candidate>`. Ratings of several answers are a ranking."""
+    """Votes by what they speak of: `pair`, `rank`, `edit`, `thumb <candidate>`. Ratings of several are a ranking."""
     found: dict[str, list[Vote]] = defaultdict(list)
     for vote in votes + rankings_of_ratings([v for v in votes if v["kind"] == "rating"]):
-        if vote["kind"] == "rank" and n_candidates == 2:
-            found["pair"].append(vote | {"payload": {"choice": side(vote["payload"]["tiers"]), "strength": None}})
+        if vote["kind"] in ("rank", "best_worst"):
+            tiers = tiers_in(vote["payload"], n_candidates)
+            told = {"choice": side(tiers), "strength": None} if n_candidates == 2 else {"tiers": tiers}
+            found["pair" if n_candidates == 2 else "rank"].append(vote | {"payload": told})
         elif vote["kind"] == "thumb":
             found[f"thumb {vote['payload']['candidate']}"].append(vote)
-        elif vote["kind"] in ("pair", "rank"):
+        elif vote["kind"] in ("pair", "edit"):
             found[vote["kind"]].append(vote)
     return found
 
 
 def side(tiers: Tiers) -> Choice:
     """A ranking of two answers as a choice."""
-    return tiers[0][0] if len(tiers) == 2 else "tie"
+    return "both_bad" if not tiers else tiers[0][0] if len(tiers) == 2 else "tie"
+
+
+def not_above(vote: Vote, parent: int, n_candidates: int) -> list[int]:
+    """The answers that a vote places level with `parent` or below it, all of them where none is acceptable."""
+    payload = vote["payload"]
+    if "choice" in payload:
+        return [1 - parent] if payload["choice"] in (parent, "tie", "both_bad") else []
+    place = places(vote)
+    if not place:
+        return [c for c in range(n_candidates) if c != parent]
+    return [c for c in place if c != parent and place[c] >= place.get(parent, len(place))]
 
 
 def rankings_of_ratings(ratings: list[Vote]) -> list[Vote]:

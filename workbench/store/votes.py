@@ -1,18 +1,23 @@
 """The labels that hold as columns, for statistics over many. Leaves out figures (`labelling`) and single acts."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.store import rows
+from workbench.store.db import Store
 from workbench.store.verdicts import implied
 
 Array = NDArray[Any]
 
+PLANNED = ("label", "overlap")
+FRESH = (*PLANNED, "tiebreak")
+KINDS = ("pair", "thumb", "rank", "rating")
 TIE, BOTH_BAD, NONE = 2, 3, -1
 CHOICES, LEVELS = 4, 7  # 0, 1, tie, both bad; +3 to -3
 READ = """SELECT c.seq, c.item, c.annotator, c.purpose, c.kind, epoch_us(c.ts) AS ts, i.group_id, i.n_candidates,
@@ -31,11 +36,27 @@ ACTS = """SELECT j.annotator, j.kind, count(*) FROM judgements j JOIN items i ON
     GROUP BY ALL"""
 GOLD = """SELECT j.item, j.payload FROM judgements j JOIN items i ON j.item = i.id
     WHERE i.project = ? AND j.axis = ? AND j.kind = 'gold' ORDER BY j.seq"""
-TEXTS = """SELECT id, array_to_string(prompt ->> '$[*].content', ' '),
-    array_to_string(candidates ->> '$[*].messages[*].content', ' '),
-    array_to_string(candidates ->> '$[0].messages[*].content', chr(10)),
-    array_to_string(candidates ->> '$[1].messages[*].content', chr(10))
-    FROM items WHERE project = ? AND id > ? ORDER BY id"""
+CJK = r"[\x{3040}-\x{30ff}\x{3400}-\x{9fff}\x{ac00}-\x{d7af}\x{f900}-\x{faff}]"
+# Markdown is counted where the texts are: in Python the same counts take six times as long.
+STYLE = {
+    "length": "length({})",
+    "headers": r"len(regexp_extract_all({}, '(?m)^ {{0,3}}#{{1,6}} '))",
+    "list_items": r"len(regexp_extract_all({}, '(?m)^\s*(?:[-*+]|\d{{1,3}}[.)]) '))",
+    "bold": r"len(regexp_extract_all({}, '\*\*[^*\n]+\*\*'))",
+    "code_blocks": "len(regexp_extract_all({}, '(?s)```.*?```'))",
+}
+FACTS = f"""WITH texts AS (SELECT id,
+        array_to_string(prompt ->> '$[*].content', ' ') || ' '
+            || array_to_string(candidates ->> '$[*].messages[*].content', ' ') AS whole,
+        coalesce(array_to_string(candidates ->> '$[0].messages[*].content', chr(10)), '') AS a,
+        coalesce(array_to_string(candidates ->> '$[1].messages[*].content', chr(10)), '') AS b
+        FROM items WHERE project = ? AND id <= ?),
+    parts AS (SELECT *, strlen(whole) = length(whole) AS ascii,
+        CASE WHEN ascii THEN whole ELSE regexp_replace(whole, '{CJK}', ' ', 'g') END AS latin,
+        CASE WHEN ascii THEN 0 ELSE length(whole) - length(regexp_replace(whole, '{CJK}', '', 'g')) END AS cjk
+        FROM texts)
+    SELECT id, len(list_filter(string_split(replace(latin, chr(10), ' '), ' '), lambda word: word <> '')) + cjk / 1.6,
+        {", ".join(count.format(text) for text in "ab" for count in STYLE.values())} FROM parts ORDER BY id"""  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -81,7 +102,7 @@ class Votes:
 
 @dataclass(frozen=True)
 class Cast:
-    """What votes say of units that can be compared: two answers of an item, or one answer. One vote per person, the last.
+    """What votes say of units: two answers of an item, or one answer. Of each person the last vote on a unit.
 
     row, unit    per vote: its place in `votes`, and its unit from 0
     category     of two answers 0, 1, 2 tie, 3 both bad; of one answer 0 bad, 1 good; of scores their place
@@ -139,9 +160,31 @@ def gold(cur: rows.Connection, project: int, axis: str) -> dict[int, dict[str, A
     return found
 
 
-def texts(cur: rows.Connection, project: int, after: int = 0) -> Iterator[tuple[int, str, str, str, str]]:
-    """Item, prompt, all answers, and the first two answers, each as one text."""
-    return rows.stream(cur, TEXTS, [project, after])
+@dataclass(frozen=True)
+class Facts:
+    """Of each item by number: words to read, 1.6 Chinese characters as one, and `STYLE` of its first two answers."""
+
+    item: Array
+    words: Array
+    style: Array
+
+    def at(self, items: Array) -> Array:
+        return np.searchsorted(self.item, items)
+
+
+def facts(store: Store, project: int) -> Facts:
+    """What can be counted in the texts of a project. Texts never change: the answer is kept until items come."""
+    with store.cursor() as cur:
+        [last] = cur.execute("SELECT coalesce(max(id), 0) FROM items WHERE project = ?", [project]).fetchone()
+    return _facts(store, project, last)
+
+
+@lru_cache(4)
+def _facts(store: Store, project: int, last: int) -> Facts:
+    with store.cursor() as cur:
+        id, words, *style = cur.sql(FACTS, params=[project, last]).fetchnumpy().values()
+    pair = np.array(style, np.float32).T.reshape(-1, 2, len(STYLE))
+    return Facts(id.astype(np.int64), words.astype(np.float32), pair)
 
 
 def cast(votes: Votes, kind: str) -> Cast:
@@ -193,3 +236,28 @@ def last_words(
     names, first, unit = np.unique(key[last], return_index=True, return_inverse=True)
     item, group = votes.item[row][first], votes.group_id[row][first]
     return Cast(votes, row, unit, category, level, names, item, group, categories, levels, kind)
+
+
+def main_cast(votes: Votes, kinds: Iterable[str] = KINDS) -> Cast:
+    """The votes of the kind that most units of two people have: two kinds of question share no figure."""
+    casts = [cast(votes, kind) for kind in kinds]
+    return max(casts, key=lambda c: ((np.bincount(c.unit) > 1).sum(), len(c.unit)))
+
+
+def by_people(votes: Votes) -> Array:
+    """Of each annotator the import that names one, -1 for our own and for machines: those never count as people."""
+    names = [name.split(":") for name in votes.names["annotator"]]
+    return np.array([int(n[1]) if n[0] == "ext" and n[2] != "machine" else -1 for n in names], np.int64)
+
+
+def repeats(votes: Votes, kind: str) -> dict[str, Array]:
+    """Of each decided repeat of a decided own vote: `who`, whether they are the `same`, and both on one side."""
+    first, second = cast(votes.of(*FRESH), kind), cast(votes.of("repeat"), kind)
+    people = len(votes.names["annotator"])
+    names = [c.key[c.unit] * people + c.who for c in (first, second)]
+    _, mine, again = np.intersect1d(*names, return_indices=True)
+    decided = (first.category[mine] < TIE) & (second.category[again] < TIE)
+    mine, again = mine[decided], again[decided]
+    left = [c.category[at] == c.votes.first[c.row[at]] for c, at in ((first, mine), (second, again))]
+    same = first.category[mine] == second.category[again]
+    return {"who": first.who[mine], "same": same, "left": left[0] & left[1], "right": ~(left[0] | left[1])}

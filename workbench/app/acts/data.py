@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from workbench.app.acts.act import act
 from workbench.app.acts.children import push_folder
@@ -117,10 +117,23 @@ def snapshot(
     actor: str,
     *,
     project: int | str,
+    axis: str = "overall",
     both_bad_to_thumbs: bool = True,
     pairs_to_thumbs: bool = False,
+    rankings: Literal["all", "adjacent", "best_vs_rest"] = "all",
+    edits: bool = True,
+    without: list[str] = [],
+    min_agreement: float = 0.0,
+    min_strength: float = 0.0,
 ) -> dict[str, Any]:
-    """Freeze what holds now. The same labels and policy give the same snapshot."""
+    """Freeze what holds now. The same labels and policy give the same snapshot.
+
+    axis            the labels of this axis
+    rankings        which pairs a ranking gives
+    edits           better texts that annotators wrote win against what they improve
+    without         annotators whose labels are left out
+    min_agreement   least share of votes for the side taken, min_strength least mean strength
+    """
     found = house.project(project)
     before = {s.hash for s in frozen.all(house.store, found.id)}
     made = frozen.freeze(
@@ -128,8 +141,14 @@ def snapshot(
         actor,
         found.id,
         eval_share=found.eval_share,
+        axis=axis,
         both_bad_to_thumbs=both_bad_to_thumbs,
         pairs_to_thumbs=pairs_to_thumbs,
+        rankings=rankings,
+        edits=edits,
+        without=without,
+        min_agreement=min_agreement,
+        min_strength=min_strength,
     )
     return {"hash": made.hash, "rows": made.rows, "new": made.hash not in before}
 

@@ -105,7 +105,7 @@ class Desk:
         """What the server knows of this annotator."""
         sid = self.server.user(self.user).cookies["sid"]
         head = {"cookie": f"sid={sid}; project={self.project}"}
-        return self.server.client().get("/api/label/progress", headers=head).json()["tasks"][task]
+        return self.server.client().get("/api/label/progress", headers=head).json()["progress"]["overall"][task]
 
 
 @pytest.fixture

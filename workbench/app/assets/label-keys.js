@@ -1,8 +1,10 @@
 // What hands do: which key was meant, which way a finger went; and names for acts. Leaves out what follows from it.
 
+const NAMED = { "?": "?", "？": "?", "=": "=", "＝": "=", Backspace: "Backspace", Escape: "Escape" };
+
 // Digits by place, so that any keyboard layout has them; letters by what they write, else by place.
 export function keyOf({ key, code }) {
-  if (key === "?" || key === "？") return "?";
+  if (NAMED[key]) return NAMED[key];
   if (/^Digit\d$/.test(code) || (/^Numpad\d$/.test(code) && /^\d$/.test(key))) return code.at(-1);
   if (/^[a-z]$/i.test(key)) return key.toUpperCase();
   return /^Key[A-Z]$/.test(code) ? code.at(-1) : "";

@@ -6,7 +6,7 @@ const LAST = 5000; // somebody is looking at "waiting"
 const REFUSED = new Set([409, 410, 422]);
 
 export class Outbox extends EventTarget {
-  // Events: `change`, and `refused` with {body, status, code} for what was not stored and never will be.
+  // Events: `change`, `stored` with {body, said}, and `refused` with {body, status, code} for what never will be stored.
 
   constructor(user) {
     super();
@@ -76,7 +76,8 @@ export class Outbox extends EventTarget {
       const said = await answer.json();
       if (answer.status === 200 && said.ack !== body.uid) return this.keep();
       this.drop(key);
-      if (answer.status !== 200) this.tell("refused", { body, status: answer.status, code: said.code });
+      if (answer.status === 200) this.tell("stored", { body, said });
+      else this.tell("refused", { body, status: answer.status, code: said.code });
       return true;
     } catch {
       return this.keep();

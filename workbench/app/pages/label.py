@@ -4,7 +4,7 @@ import gradio as gr
 
 from workbench.app.house import House
 
-MOUNT = '<link rel="stylesheet" href="/assets/label.css">'
+MOUNT = "".join(f'<link rel="stylesheet" href="/assets/{name}.css">' for name in ("label", "label-tools"))
 START = "import('/assets/label.js').then((label) => label.mount(element))"
 
 

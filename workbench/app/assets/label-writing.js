@@ -1,0 +1,106 @@
+// What is written about the item on screen: a reason, a better text for an answer, and the drafts of both.
+
+import { Drafts } from "./label-drafts.js";
+import { openEditor } from "./label-edit.js";
+import { lastText } from "./label-paint.js";
+import { ReasonPanel } from "./label-panels.js";
+
+export class Writing {
+  constructor(page, user) {
+    this.page = page;
+    this.drafts = new Drafts(user);
+    this.panel = new ReasonPanel(page.say, { changed: () => this.drafts.later(this.lease), closed: () => this.focusItem() });
+    this.editor = null; // {position, card, changed(), shut()}
+    this.choosing = false; // E was pressed: a digit says which answer
+  }
+
+  get item() { return this.page.current?.item; }
+
+  get lease() { return this.item?.lease; }
+
+  get draft() { return this.drafts.of(this.lease); }
+
+  show(entry) {
+    this.leave();
+    this.panel.show(entry && this.drafts.of(entry.item.lease).reason);
+  }
+
+  leave() {
+    Object.assign(this, { editor: null, choosing: false });
+    this.drafts.keepAll();
+  }
+
+  focusItem() {
+    this.page.root.querySelector(".prompt h2")?.focus({ preventScroll: true });
+  }
+
+  giveReason() {
+    if (this.item && !this.page.lesson) this.panel.toggle(!this.panel.open);
+  }
+
+  // E: the only answer at once, else the one whose number comes next.
+  choose() {
+    const { page } = this;
+    if (!this.item || page.waiting || page.lesson) return;
+    if (this.item.answers.length === 1) return this.edit(0);
+    this.choosing = true;
+    page.frame.tell(page.say("edit.which", { n: this.item.answers.length }));
+  }
+
+  edit(position) {
+    const { page, item } = this;
+    this.choosing = false;
+    page.frame.tell("");
+    if (!item || page.waiting || page.lesson || !item.answers[position]) return;
+    this.close();
+    page.look.showPosition(position);
+    const original = page.editsOf(item)[position] ?? lastText(item.answers[position]);
+    const title = page.say("edit.one", { answer: item.answers.length === 1 ? page.say("the_answer") : page.say("answer", { n: position + 1 }) });
+    this.editor = { position, ...openEditor(page.root.querySelector(`.answer[data-position="${position}"]`), { original, text: this.draft.edits[position] ?? original, title }, page.say, {
+      typed: (text) => this.typed(position, text, original),
+      save: (text) => this.save(position, text),
+      close: () => { this.close(); this.focusItem(); },
+    }) };
+  }
+
+  typed(position, text, original) {
+    if (text === original) delete this.draft.edits[position];
+    else this.draft.edits[position] = text;
+    this.drafts.later(this.lease);
+  }
+
+  save(position, text) {
+    this.close();
+    this.page.saveEdit(position, text);
+    this.focusItem();
+  }
+
+  close() {
+    this.editor?.shut();
+    this.editor = null;
+  }
+
+  // After the item was painted anew.
+  reopen() {
+    if (this.editor) this.edit(this.editor.position);
+  }
+
+  // True, and said, while an edit is open that would be lost.
+  unsaved() {
+    if (!this.editor?.changed()) return false;
+    this.page.frame.tell(this.page.say("edit.open"));
+    return true;
+  }
+
+  // Keys that mean something else while a reason is given or an answer to edit is chosen. True when this one was for us.
+  takes(event, key) {
+    if (this.panel.open && key !== "?") return this.panel.takes(event, key);
+    if (!this.choosing) return false;
+    this.choosing = false;
+    this.page.frame.tell("");
+    const digit = /^[1-9]$/.test(key);
+    if (digit) this.edit(key - 1);
+    if (digit) event.preventDefault();
+    return digit || key === "Escape";
+  }
+}

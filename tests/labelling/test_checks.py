@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from workbench.labelling.checks import APART, SET, check_for, odds, through
-from workbench.labelling.line import Line, Pick, Places
+from workbench.labelling.line import Line, Pick
 from workbench.labelling.person import Person
+from workbench.labelling.places import Places
 from workbench.labelling.queue import Queue
 from workbench.schema import Judgement
 from workbench.store import judgements, projects

@@ -11,8 +11,9 @@ from hypothesis import settings, strategies
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from workbench.errors import Conflict
-from workbench.labelling.line import LEASE_SECONDS, Line, Pick, Places
+from workbench.labelling.line import LEASE_SECONDS, Line, Pick
 from workbench.labelling.person import day_of
+from workbench.labelling.places import Places
 from workbench.schema import Judgement
 
 PEOPLE = ("ann", "bob", "cid")

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from workbench.errors import Conflict, NotFound, UsageError, Withdrawn
 from workbench.labelling.queue import Queue
-from workbench.schema import Judgement
-from workbench.store import items, judgements, projects
+from workbench.schema import Judgement, split_hash
+from workbench.store import items, judgements, projects, scores
 from workbench.store.db import Store
 
 Fill = Callable[..., list[int]]
@@ -741,3 +743,67 @@ def test_one_item_two_people_and_the_expiry_between_them(
         refused, stored = pool.map(submit, ("ann", "bob"), (first, second))
     assert (refused, UUID(stored)) == ("taken", live(store, project)[0]["uid"])
     assert len(live(store, project)) == 1
+
+
+# --- a reward model has a say
+
+
+def scored(store: Store, project: int, ids: list[int]) -> tuple[list[int], set[int]]:
+    """Scores whose gap grows with the number and that favour candidate 0; the control arm as it is."""
+    groups = {row.id: row.group_id for row in items.iter_ids(store, project)}
+    control = {id for id in ids if split_hash(groups[id]) < 2000}
+    columns = {"item": ids, "scores": [[float(id), 0.0] for id in ids]}
+    columns |= {"control": [id in control for id in ids], "unseen": [True] * len(ids)}
+    file = store.home / "scores" / "000001.parquet"
+    file.parent.mkdir()
+    pq.write_table(pa.table(columns), file)
+    scores.note(store, "lead", project, "judge", file, len(ids))
+    projects.change(store, "lead", project, ordered=True)
+    return sorted(set(ids) - control, reverse=True), control
+
+
+def test_large_gaps_come_first_and_the_control_arm_in_its_own_order(
+    store: Store, project: int, fill: Fill, say: Say
+) -> None:
+    ids = fill(400)
+    gaps, control = scored(store, project, ids)
+    queue = Queue(store, seed=5)
+    seen: dict[str, list[int]] = {"large_gap": [], "control": []}
+    for n in range(8):
+        for shown in lease(queue, f"ann{n}", project):
+            view = queue.views.open(f"ann{n}", shown["lease"])
+            seen[view.policy].append(view.item)
+    assert seen["large_gap"] == gaps[: len(seen["large_gap"])]
+    assert (
+        seen["control"]
+        == [id for id in queue.lines[project, "overall", "pair"].ids if id in control][: len(seen["control"])]
+    )
+    assert 25 < len(seen["large_gap"]) < 60  # a half, of 80
+    assert len(seen["control"]) == 80 - len(seen["large_gap"])  # no label is contradicted yet
+
+
+def test_a_label_that_the_model_contradicts_is_asked_again_of_somebody_else(
+    store: Store, project: int, fill: Fill, say: Say
+) -> None:
+    scored(store, project, fill(100))
+    queue = Queue(store, seed=5)
+    first = lease(queue, "ann", project, want=20)
+    against = set()
+    for n, shown in enumerate(first):
+        queue.submit("ann", say(shown, payload=side_of(queue, "ann", shown, n % 2)))
+        if n % 2:
+            against.add(queue.views.open("ann", shown["lease"]).item)
+    for found in (queue, Queue(store, seed=5)):
+        found.born -= 60
+        views = [found.views.open("bob", shown["lease"]) for shown in lease(found, "bob", project, want=20)]
+        again = {view.item for view in views if view.policy == "rm_conflict"}
+        assert again <= against
+        assert again
+        assert {view.purpose for view in views if view.item in again} == {"tiebreak"}
+        found.forget("bob")
+
+
+def test_a_lost_file_of_scores_leaves_the_order_of_the_line(store: Store, project: int, fill: Fill) -> None:
+    scored(store, project, fill(5))
+    (store.home / "scores" / "000001.parquet").unlink()
+    assert len(lease(Queue(store), "ann", project)) == 5

@@ -14,7 +14,10 @@ from uuid import UUID
 import numpy as np
 
 from workbench.errors import Conflict, Withdrawn
+from workbench.labelling.meaning import agrees, contradict, word_of
+from workbench.labelling.ordering import Order
 from workbench.labelling.person import CHECKS, Person, day_of
+from workbench.labelling.places import Places
 from workbench.schema import LABEL_KINDS, Json, Judgement
 
 LEASE_SECONDS = 600.0
@@ -38,37 +41,12 @@ class Lease(NamedTuple):
     pick: Pick
 
 
-class Places:
-    """Item numbers in the order they are asked, and where each stands; shared by the axes of one task."""
-
-    def __init__(self, ids: np.ndarray) -> None:
-        self.ids = array("q", np.asarray(ids, np.int64).tobytes())
-        self.first = int(min(self.ids, default=0))
-        size = int(max(self.ids, default=-1)) - self.first + 1
-        self.at = np.full(size, -1, np.int32)
-        self.at[np.asarray(ids, np.int64) - self.first] = np.arange(len(self.ids), dtype=np.int32)
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def of(self, item: int) -> int | None:
-        """Where an item stands, None when it is not here."""
-        place = int(self.at[item - self.first]) if 0 <= item - self.first < len(self.at) else -1
-        return None if place < 0 else place
-
-    def of_many(self, items: np.ndarray) -> np.ndarray:
-        """Their places, -1 for those that are not here."""
-        at = items - self.first
-        inside = (at >= 0) & (at < len(self.at))
-        return np.where(inside, self.at[np.where(inside, at, 0)], -1) if len(self.at) else np.full(len(items), -1)
-
-
 class Line:
     """`free` marks places that one more person may take; `shut` says why others are served to nobody.
 
     base      labels an item needs: 1, or 2 where annotators overlap
     said      what was said of overlapping items, by annotator: two who contradict each other need a third
-    orders    policy -> places, the most wanted first
+    order     what a reward model wishes, where the project lets one order the queue
     """
 
     def __init__(self, axis: str, places: Places, base: bytes, clock: Callable[[], float]) -> None:
@@ -79,9 +57,8 @@ class Line:
         self.wanted, self.got = sum(base), 0
         self.shut: defaultdict[int, set[str]] = defaultdict(set)
         self.said: defaultdict[int, dict[str, str]] = defaultdict(dict)
-        self.again: set[int] = set()
         self.gold: dict[int, dict[str, Json]] = {}
-        self.orders: dict[str, np.ndarray] = {}
+        self.order: Order | None = None
         self.leases: defaultdict[str, dict[Slot, Lease]] = defaultdict(dict)
         self.people: defaultdict[str, Person] = defaultdict(Person)
         self.soonest = float("inf")
@@ -104,11 +81,12 @@ class Line:
 
     def take(self, annotator: str, tab: str, policy: str) -> Pick | None:
         """Lease the next free place by a policy; in the order of the line where the policy has no more."""
-        for name, way in ((policy, self._ordered(policy)), ("control", self._in_line())):
+        ways = ((policy, self._wished(policy)), ("control", self._wished("control")), ("control", self._in_line()))
+        for name, way in ways:
             for place in way:
                 if self._takable(annotator, place):
-                    again = "rm_conflict" if place in self.again else name
-                    return self.lease(annotator, tab, Pick(place, self._purpose(place), again))
+                    chosen = "rm_conflict" if self._again(place) else name
+                    return self.lease(annotator, tab, Pick(place, self._purpose(place), chosen))
         return None
 
     def lease(self, annotator: str, tab: str, pick: Pick, until: float | None = None) -> Pick:
@@ -187,14 +165,6 @@ class Line:
             self.people[name].views = max(self.people[name].views, person.views)
             self.people[name].gold_at = max(self.people[name].gold_at, person.gold_at)
 
-    def arrange(self, orders: dict[str, np.ndarray]) -> None:
-        """Item numbers by policy, the most wanted first. `rm_conflict` asks for one label more of each."""
-        found = {policy: self.places.of_many(items) for policy, items in orders.items()}
-        self.orders = {policy: places[places >= 0] for policy, places in found.items()}
-        for place in self.orders.get("rm_conflict", np.array([], np.int32)).tolist():
-            with self._weighing(place):
-                self.again.add(place)
-
     def _anything_for(self, annotator: str) -> bool:
         return any(self._takable(annotator, place) for place in self._in_line())
 
@@ -206,10 +176,11 @@ class Line:
         while (place := self.free.find(1, place + 1)) >= 0:
             yield place
 
-    def _ordered(self, policy: str) -> Iterator[int]:
-        order = self.orders.get(policy)
-        if order is not None:
-            yield from order[np.frombuffer(self.free, np.uint8)[order] == 1].tolist()
+    def _wished(self, policy: str) -> Iterator[int]:
+        """Free places by a policy of the reward model."""
+        if self.order:
+            way = self.order.way(policy)
+            yield from way[np.frombuffer(self.free, np.uint8)[way] == 1].tolist()
 
     def _purpose(self, place: int) -> str:
         if self.done[place] >= self.base[place]:
@@ -256,6 +227,8 @@ class Line:
         if person.forget(place, j.purpose) == "label" and j.purpose not in CHECKS:
             self.done[place] -= 1
             self.said.get(place, {}).pop(j.annotator, None)
+            if self.order:
+                self.order.unheard(place)
         if act != "undo":
             person.note(place, j.purpose, act, j.uid, day_of(j.ts), j.ms_active or j.ms_shown)
         if act == "label" and j.purpose == "calibration":
@@ -264,6 +237,8 @@ class Line:
             self.done[place] += 1
             if self.base[place] > 1:
                 self.said[place][j.annotator] = word_of(j.payload)
+            if self.order:
+                self.order.heard(place, word_of(j.payload))
         self.release(j.annotator, Pick(place, j.purpose))
 
     def undoable(self, annotator: str, uid: UUID, pick: Pick) -> None:
@@ -285,8 +260,7 @@ class Line:
 
     def recount(self) -> None:
         """All sums anew, after many acts were counted at once."""
-        special = {*self.said, *self.again}
-        for place in special:
+        for place in {*self.said, *(self.order.again if self.order else ())}:
             self.needed[place] = self._needs(place)
         needed, done = np.frombuffer(self.needed, np.uint8), np.frombuffer(self.done, np.uint16)
         got = np.minimum(needed, done)
@@ -306,7 +280,10 @@ class Line:
 
     def _needs(self, place: int) -> int:
         split = self.base[place] > 1 and contradict(set(self.said.get(place, {}).values()))
-        return self.base[place] + split + (place in self.again)
+        return self.base[place] + split + self._again(place)
+
+    def _again(self, place: int) -> bool:
+        return self.order is not None and place in self.order.again
 
     @contextmanager
     def _weighing(self, place: int) -> Iterator[None]:
@@ -329,21 +306,3 @@ class Line:
 
 def slot_of(pick: Pick) -> Slot:
     return pick.place, pick.purpose if pick.purpose in CHECKS else ""
-
-
-def word_of(payload: dict[str, Json]) -> str:
-    """What a pair or thumb says, without how strongly; the store tells it in the same words."""
-    return str(payload.get("choice", payload.get("label"))).lower()
-
-
-def contradict(words: set[str]) -> bool:
-    """0 against 1, good against bad, or both bad against anything else."""
-    return {"0", "1"} <= words or {"true", "false"} <= words or ("both_bad" in words and len(words) > 1)
-
-
-def agrees(payload: dict[str, Json], answer: dict[str, Json]) -> bool:
-    """Is it the direction of the right answer? Of rankings the best tier counts."""
-    for key in ("choice", "label", "best"):
-        if key in answer:
-            return payload.get(key) == answer[key]
-    return (payload.get("tiers") or [[]])[0] == (answer.get("tiers") or [[]])[0]

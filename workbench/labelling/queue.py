@@ -13,7 +13,9 @@ from uuid import UUID
 
 from workbench.errors import NotFound, StorageUnavailable, UsageError, Withdrawn
 from workbench.labelling import checks, names
-from workbench.labelling.line import Line, Pick, agrees
+from workbench.labelling.line import Line, Pick
+from workbench.labelling.meaning import agrees
+from workbench.labelling.ordering import policy_of
 from workbench.labelling.people import People
 from workbench.labelling.person import day_of
 from workbench.labelling.reading import Reading
@@ -247,7 +249,8 @@ class Queue:
             if check:
                 pick = line.lease(annotator, tab, check)
             else:
-                pick = None if learning else line.take(annotator, tab, "control")
+                policy = policy_of(self.rng.random()) if line.order else "control"
+                pick = None if learning else line.take(annotator, tab, policy)
             if pick is None:
                 break
             person.views += 1

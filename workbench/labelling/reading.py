@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from workbench.labelling.line import Line, Places
+from workbench.labelling.line import Line
+from workbench.labelling.ordering import Order
 from workbench.labelling.people import People
 from workbench.labelling.person import CHECKS, day_of
+from workbench.labelling.places import Places
 from workbench.labelling.submission import TASKS
-from workbench.store import items, judgements
+from workbench.store import items, judgements, scores
 from workbench.store.db import Store
 from workbench.store.projects import OVERALL, Project
 
@@ -35,7 +37,7 @@ class Reading:
                 base = 1 + ((rows["chance"] < project.overlap) & ~rows["compare"])[chosen].astype(np.uint8)
                 self.lines[project.id, axis, task] = Line(axis, Places(rows["id"][chosen]), base.tobytes(), clock)
         self.seq = store.seq
-        self._count()
+        self._count(project)
         self.go_on()
 
     def go_on(self) -> None:
@@ -48,12 +50,15 @@ class Reading:
             if judgement.ts > since and judgement.purpose != "import":
                 self.workers.add(judgement.annotator)
 
-    def _count(self) -> None:
+    def _count(self, rules: Project) -> None:
         lines = list(self.lines.values())
         midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
         standing = list(judgements.standing(self.store, self.project, self.seq, midnight))
         for line in lines:
             count([row for row in standing if row.axis == line.axis], line, day_of(midnight))
+        if rules.ordered and (found := scores.latest(self.store, self.project)):
+            line = self.lines[self.project, OVERALL, "pair"]
+            line.order = Order(found, decided(standing), line.places)
         self._mark(lines)
         for line in lines:
             line.recount()
@@ -76,6 +81,15 @@ class Reading:
             for line in lines:
                 if line.axis == latest.axis:
                     recall(line, latest)
+
+
+def decided(standing: list[judgements.Standing]) -> dict[int, int]:
+    """Item -> the candidate that somebody chose."""
+    labels: dict[int, int] = {}
+    for row in standing:
+        if (row.axis, row.slot) == (OVERALL, "label") and row.word in ("0", "1"):
+            labels |= dict.fromkeys(row.items.tolist(), int(row.word))
+    return labels
 
 
 def count(rows: list[judgements.Standing], line: Line, today: int) -> None:

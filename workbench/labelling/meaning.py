@@ -1,0 +1,21 @@
+"""What labels say, so that two of them can be compared. Leaves out whose they are."""
+
+from workbench.schema import Json
+
+
+def word_of(payload: dict[str, Json]) -> str:
+    """What a pair or thumb says, without how strongly; the store tells it in the same words."""
+    return str(payload.get("choice", payload.get("label"))).lower()
+
+
+def contradict(words: set[str]) -> bool:
+    """0 against 1, good against bad, or both bad against anything else."""
+    return {"0", "1"} <= words or {"true", "false"} <= words or ("both_bad" in words and len(words) > 1)
+
+
+def agrees(payload: dict[str, Json], answer: dict[str, Json]) -> bool:
+    """Is it the direction of the right answer? Of rankings the best tier counts."""
+    for key in ("choice", "label", "best"):
+        if key in answer:
+            return payload.get(key) == answer[key]
+    return (payload.get("tiers") or [[]])[0] == (answer.get("tiers") or [[]])[0]

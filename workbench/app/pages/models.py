@@ -8,7 +8,7 @@ import gradio as gr
 from workbench.app import words
 from workbench.app.actions import ACTIONS
 from workbench.app.house import House
-from workbench.app.pages import outgoing, parts
+from workbench.app.pages import outgoing, parts, queue_order
 from workbench.app.roles import may, requires
 from workbench.jobs.models import made_of
 
@@ -31,6 +31,7 @@ def build(house: House, t: gr.I18n) -> None:
             with gr.Row():
                 export = parts.button(t("models.export.do"), first=True, elem_id="export")
             done = parts.block(elem_id="exported")
+        queue_order.build(house, t)
         with gr.Accordion(t("models.add"), open=False, elem_id="add-card"):
             source = gr.Textbox(label=t("models.source"), info=t("models.source.help"), elem_id="source")
             with gr.Row():

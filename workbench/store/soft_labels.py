@@ -15,6 +15,7 @@ from workbench.store.verdicts import ADJUDICATION, Verdict, Vote
 from workbench.store.votes import TIE, Cast, Votes
 
 COMPARED = ("pair", "rank")
+STRANGER = 0.8  # who has not decided anything yet: Dawid-Skene starts there
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Trust:
         if verdict.source == ADJUDICATION:
             return CERTAIN, CERTAIN
         n = len(wins) + len(losses) + ties
-        sides = ([self.reliability[v["annotator"]] for v in side] for side in (wins, losses))
+        sides = ([self.reliability.get(v["annotator"], STRANGER) for v in side] for side in (wins, losses))
         return p_share(len(wins), ties, n, self.agreement), p_posterior(*sides)
 
 

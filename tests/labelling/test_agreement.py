@@ -168,6 +168,8 @@ def test_what_cannot_be_said_is_not_said() -> None:
         assert figure(none, own(0)) == {"value": None, "why": "needs_30", "n": 0}
     assert cohen([[5, 5], [5, 4]]) == {"value": None, "why": "needs_20", "n": 19}
     assert cohen([[25, 0], [0, 0]]) == {"value": None, "why": "all_same", "n": 25}
+    assert cohen([[25, 0], [0, 25]]) == {"value": 1.0, "low": 1.0, "high": 1.0, "n": 50}
+    assert cohen([[25, 5], [0, 0]])["value"] == 0.0  # one of the two always says the same
     assert mean_cohen([]) == {"value": None, "why": "needs_20", "n": 0}
     assert wilson(0, 0) == {"value": None, "why": "no_votes", "n": 0}
 

@@ -99,8 +99,10 @@ def cohen(table: Array) -> Estimate:
         return unknown("all_same", n)
     from statsmodels.stats.inter_rater import cohens_kappa
 
-    found = cohens_kappa(table)
-    return estimate(found.kappa, found.kappa_low, found.kappa_upp, n)
+    with np.errstate(all="ignore"):
+        found = cohens_kappa(table)
+    value, half = found.kappa, np.nan_to_num(found.kappa_upp - found.kappa)  # no variance where all votes agree
+    return estimate(value, value - half, value + half, n)
 
 
 def mean_cohen(tables: list[Array]) -> Estimate:

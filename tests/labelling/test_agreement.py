@@ -199,7 +199,8 @@ def test_items_of_one_prompt_are_drawn_together() -> None:
     together = krippendorff(twice, np.repeat(own(200), 2))
     apart = krippendorff(twice, own(400))
     width = {name: e["high"] - e["low"] for name, e in {"one": alone, "both": together, "apart": apart}.items()}
-    assert together["n"] == 200
+    assert together["n"] == 400
+    assert krippendorff(twice, np.repeat(own(200), 2), np.repeat(own(200), 2))["n"] == 200
     assert width["both"] == pytest.approx(width["one"], rel=0.05)
     assert width["apart"] == pytest.approx(width["one"] / 2**0.5, rel=0.1)
     raw = raw_agreement(twice, np.repeat(own(200), 2))

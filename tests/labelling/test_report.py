@@ -285,13 +285,12 @@ def test_a_published_file_of_three_annotators(published) -> None:
     for vote in judgements.current(house.store, number):
         votes[vote["item"]][vote["annotator"].rsplit(":", 1)[1]] = vote["payload"]["choice"]
     rows = [v for v in votes.values() if len(v) == 3]
-    assert len(votes) > 900
+    assert len(votes) > 250
     codes = {0: 0, 1: 1, "tie": 2}
     table = np.array([[codes[v[who]] for who in sorted(v)] for v in rows])
     [found] = report(house.store, number, "overall")["imported"].values()
 
-    groups = {items_of.group_id for items_of in items.many(house.store, votes).values()}
-    assert found["raw"]["n"] == len(groups)
+    assert found["raw"]["n"] == len(rows)
     same = [(t[i] == t[j]) for t in table for i, j in ((0, 1), (0, 2), (1, 2))]
     assert found["raw"]["value"] == pytest.approx(np.mean(same))
     counts, _ = aggregate_raters(table, 3)
@@ -319,7 +318,7 @@ def test_a_published_file_gives_majorities_and_soft_labels(published) -> None:
     a = (1 - figures["A"]["value"]) / (2 * figures["A"]["value"] - 1)
     known = {items.get(house.store, id).key: items.get(house.store, id) for id in list(keys)[:50]}
     pairs = pq.read_table(made.folder / "pairs.parquet").to_pylist()
-    assert len(pairs) > 900
+    assert len(pairs) > 250
     for row in pairs:
         count = said[row["item_key"]]
         top = max(count.values())

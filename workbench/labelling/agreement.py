@@ -41,50 +41,48 @@ def tally(unit: Array, category: Array, units: int, categories: int) -> Array:
     return flat.reshape(units, categories)
 
 
-def raw_agreement(counts: Array, group: Array) -> Estimate:
+def raw_agreement(counts: Array, group: Array, item: Array | None = None) -> Estimate:
     """Mean over units of the share of agreeing pairs of votes, sum_j n_ij (n_ij - 1) / (m_i (m_i - 1)), m_i >= 2.
+
+    group, item     per unit: its prompt, and its item where an item has several units; `n` counts items
 
     Wilson interval where every unit has two votes and a prompt of its own, else by resampling prompts.
     """
-    counts, group = paired(counts, group)
-    n = prompts = len(np.unique(group))
+    counts, group, n = paired(counts, group, item)
     if n < LEAST:
         return unknown(f"needs_{LEAST}", n)
-    votes = counts.sum(1)
-    if (votes == 2).all() and prompts == len(counts):
-        return wilson(int((counts == 2).any(1).sum()), len(counts))
-    return resampled(counts, group, agreeing, lambda t: t[:, 0] / t[:, 1])
+    if (counts.sum(1) == 2).all() and len(np.unique(group)) == len(counts):
+        return wilson(int((counts == 2).any(1).sum()), n)
+    return resampled(counts, group, agreeing, lambda t: t[:, 0] / t[:, 1]) | {"n": n}
 
 
-def krippendorff(counts: Array, group: Array, *, ordinal: bool = False) -> Estimate:
+def krippendorff(counts: Array, group: Array, item: Array | None = None, *, ordinal: bool = False) -> Estimate:
     """Krippendorff's alpha, 1 - (n - 1) sum o_ck d_ck / sum n_c n_k d_ck; takes any number of votes from two on.
 
     ordinal     d = (n_c / 2 + n between + n_k / 2)^2 with categories in their order; else d = [c != k]
 
     His 4 x 12 example gives 0.743 nominal and 0.815 ordinal. Source: Krippendorff 2011, sections C and D.
     """
-    counts, group = paired(counts, group)
-    if (refusal := unfit(counts, group)) is not None:
+    counts, group, n = paired(counts, group, item)
+    if (refusal := unfit(counts, n)) is not None:
         return refusal
-    return resampled(counts, group, coincidences, lambda t: alpha(t, counts.shape[1], ordinal))
+    return resampled(counts, group, coincidences, lambda t: alpha(t, counts.shape[1], ordinal)) | {"n": n}
 
 
-def fleiss(counts: Array, group: Array) -> Estimate:
+def fleiss(counts: Array, group: Array, item: Array | None = None) -> Estimate:
     """Fleiss' kappa on the units with exactly m votes, m being the most common count.
 
     His 10 x 5 table with 14 raters gives 0.210. Source: Fleiss 1971, eq. 7.
     """
-    counts, group = paired(counts, group)
-    if len(counts):
-        votes = counts.sum(1)
-        same = votes == np.bincount(votes).argmax()
-        counts, group = counts[same], group[same]
-    if (refusal := unfit(counts, group)) is not None:
+    votes = counts.sum(1)
+    most = np.bincount(votes[votes >= 2], minlength=1).argmax()
+    counts, group, n = paired(np.where((votes == most)[:, None], counts, 0), group, item)
+    if (refusal := unfit(counts, n)) is not None:
         return refusal
     from statsmodels.stats.inter_rater import fleiss_kappa
 
     found = resampled(counts, group, lambda c: np.c_[agreeing(c), c], kappa)
-    return found | {"value": float(fleiss_kappa(counts))}
+    return found | {"value": float(fleiss_kappa(counts)), "n": n}
 
 
 def cohen(table: Array) -> Estimate:
@@ -131,14 +129,13 @@ def cross(unit: Array, who: Array, category: Array, people: int, categories: int
 # --- sums over units, and what is made of them
 
 
-def paired(counts: Array, group: Array) -> tuple[Array, Array]:
-    """Without the units that have fewer than two votes."""
+def paired(counts: Array, group: Array, item: Array | None) -> tuple[Array, Array, int]:
+    """Without the units that have fewer than two votes; and the number of items that are left."""
     kept = counts.sum(1) >= 2
-    return counts[kept], group[kept]
+    return counts[kept], group[kept], int(kept.sum()) if item is None else len(np.unique(item[kept]))
 
 
-def unfit(counts: Array, group: Array) -> Estimate | None:
-    n = len(np.unique(group))
+def unfit(counts: Array, n: int) -> Estimate | None:
     if n < LEAST:
         return unknown(f"needs_{LEAST}", n)
     return unknown("all_same", n) if (counts.sum(0) > 0).sum() < 2 else None
@@ -177,7 +174,7 @@ def kappa(totals: Array) -> Array:
 def resampled(
     counts: Array, group: Array, facts: Callable[[Array], Array], figure: Callable[[Array], Array]
 ) -> Estimate:
-    """`figure` of the summed `facts`, with the 2.5 to 97.5 % of 2,000 resamples of prompts; `n` prompts.
+    """`figure` of the summed `facts`, with the 2.5 to 97.5 % of 2,000 resamples of prompts; `n` counts prompts.
 
     Prompts with the same facts are drawn together: one multinomial over the few patterns that there are.
     """

@@ -56,11 +56,11 @@ def figures(planned: Cast) -> dict[str, Estimate]:
     counts = tally(planned.unit, planned.category, len(planned.item), planned.categories)
     levels = tally(planned.unit, planned.level, len(planned.item), planned.levels)
     return {
-        "raw": agreement.raw_agreement(counts, planned.group),
-        "direction": agreement.raw_agreement(counts[:, :2], planned.group),
-        "alpha_nominal": agreement.krippendorff(counts, planned.group),
-        "alpha_ordinal": agreement.krippendorff(levels, planned.group, ordinal=True),
-        "fleiss": agreement.fleiss(counts, planned.group),
+        "raw": agreement.raw_agreement(counts, planned.group, planned.item),
+        "direction": agreement.raw_agreement(counts[:, :2], planned.group, planned.item),
+        "alpha_nominal": agreement.krippendorff(counts, planned.group, planned.item),
+        "alpha_ordinal": agreement.krippendorff(levels, planned.group, planned.item, ordinal=True),
+        "fleiss": agreement.fleiss(counts, planned.group, planned.item),
         "cohen": mean_cohen(pair_tables(planned)),
     }
 
@@ -98,7 +98,7 @@ def slices(planned: Cast) -> dict[str, list[dict[str, Any]]]:
     tags = {tag: np.array([tag in t for t in tagged])[votes.tags[last]] for t in tagged for tag in t}
 
     def raw(chosen: Array) -> Estimate:
-        return agreement.raw_agreement(counts[chosen], planned.group[chosen])
+        return agreement.raw_agreement(counts[chosen], planned.group[chosen], planned.item[chosen])
 
     versions = votes.guideline[last]
     common = sorted(tags, key=lambda tag: (-(tags[tag] & twice).sum(), tag))[:MOST_TAGS]

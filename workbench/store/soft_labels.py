@@ -52,7 +52,7 @@ def measure(cur: rows.Connection, project: int, policy: dict[str, Any]) -> tuple
     eps = flips(direction)
     told = {
         "A": direction,
-        "alpha": krippendorff(counts, own.group),
+        "alpha": krippendorff(counts, own.group, own.item),
         "eps": eps,
         "eps_self": flips(self_agreement(votes.repeats(every, own.kind)["same"])),
         "n": direction["n"],
@@ -63,7 +63,7 @@ def measure(cur: rows.Connection, project: int, policy: dict[str, Any]) -> tuple
 
 def direction_of(cast: Cast) -> tuple[np.ndarray, Estimate]:
     counts = tally(cast.unit, cast.category, len(cast.item), cast.categories)
-    return counts, raw_agreement(counts[:, :TIE], cast.group)
+    return counts, raw_agreement(counts[:, :TIE], cast.group, cast.item)
 
 
 def reliabilities(used: Votes) -> dict[str, float]:

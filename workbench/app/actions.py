@@ -1,6 +1,19 @@
 """Every act besides labelling, by name: pages, the command line and scripts all call these."""
 
-from workbench.app.acts import compare, data, demo, models, ordering, people, projects, rlhf, training, upkeep
+from workbench.app.acts import (
+    compare,
+    data,
+    demo,
+    models,
+    ordering,
+    people,
+    projects,
+    quality,
+    review,
+    rlhf,
+    training,
+    upkeep,
+)
 
 ACTS = (
     projects.projects,
@@ -34,6 +47,17 @@ ACTS = (
     compare.compare_vote,
     compare.compare_set,
     compare.compare_results,
+    review.review_queue,
+    review.review_item,
+    review.review_decide,
+    review.review_gold,
+    review.review_clear,
+    review.review_withdraw,
+    quality.review_report,
+    quality.review_person,
+    quality.review_pause,
+    quality.review_calibrate,
+    quality.review_export,
     people.users,
     people.user_add,
     people.user_reset,

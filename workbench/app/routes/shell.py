@@ -25,6 +25,7 @@ class Page:
 PAGES = (
     Page("home", "", "annotator"),
     Page("label", "label", "annotator"),
+    Page("review", "review", "lead"),
     Page("data", "data", "lead"),
     Page("train", "train", "lead"),
     Page("compare", "compare", "lead"),

@@ -1,0 +1,106 @@
+"""A lead's figures and people: the report with progress, one person, pause and calibration, everything as files."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench.app.actions import ACTIONS
+from workbench.app.acts.quality import flattened, plain, tables_of
+from workbench.app.house import House
+from workbench.errors import NotFound
+from workbench.labelling.queue import Queue
+from workbench.schema import Candidate, Judgement, Message, make_item
+from workbench.settings import Settings
+from workbench.store import items
+from workbench.store.db import uid
+
+pytest.importorskip("workbench.labelling.report")
+PAIRS, SAME = 40, 30
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    opened = House.open(Settings(home=tmp_path / "home"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def do(house: House) -> Callable[..., dict[str, Any]]:
+    return lambda act, **values: ACTIONS[act](house, "lea", **values)
+
+
+@pytest.fixture
+def project(house: House, do: Any) -> int:
+    """Of 40 pairs ann and =bob agree on 30; 10 more wait."""
+    number = do("project_create", name="herbs", tasks=["pair"])["id"]
+    texts = [tuple(Candidate((Message("assistant", f"{side} {n}"),)) for side in "ab") for n in range(PAIRS + 10)]
+    made = [make_item(number, (Message("user", f"Herb {n}?"),), found) for n, found in enumerate(texts)]
+    votes = [
+        Judgement(uid(), item, who, "pair", {"choice": choice, "strength": 2}, shown_order=(0, 1), ms_active=36_000)
+        for n, item in enumerate(items.add(house.store, "lea", made)[:PAIRS])
+        for who, choice in (("ann", n % 2), ("=bob", n % 2 if n < SAME else 1 - n % 2))
+    ]
+    house.store.append(*votes)
+    return number
+
+
+def test_the_report_says_how_long_the_rest_takes(do: Any, project: int) -> None:
+    told = do("review_report", project=project)
+    assert told["agreement"]["raw"]["value"] == pytest.approx(SAME / PAIRS)
+    # 10 labels are left at 36 s each
+    assert told["progress"] == {"done": PAIRS, "needed": PAIRS + 10, "hours_left": pytest.approx(0.1)}
+
+
+def test_one_person_closely(do: Any, project: int) -> None:
+    found = do("review_person", project=project, annotator="ann")
+    assert found["person"]["labels"] == PAIRS
+    assert found["others"] == [{"annotator": "=bob", "n": PAIRS, "agreement": SAME / PAIRS}]
+    assert sum(day["labels"] for day in found["days"]) == PAIRS
+    assert (found["paused"], found["calibration"]) == (False, None)
+    assert do("review_person", project=project, annotator="cat")["person"] is None
+    with pytest.raises(NotFound):
+        do("review_report", project=project, axis="taste")
+
+
+@pytest.mark.skipif(not hasattr(Queue, "pause"), reason="the queue cannot pause anybody yet")
+def test_a_lead_pauses_and_calibrates(do: Any, project: int) -> None:
+    do("review_pause", project=project, annotator="ann", on=True)
+    do("review_calibrate", project=project, annotator="ann", state="again")
+    found = do("review_person", project=project, annotator="ann")
+    assert (found["paused"], found["calibration"]) == (True, "again")
+    do("review_pause", project=project, annotator="ann", on=False)
+    assert not do("review_person", project=project, annotator="ann")["paused"]
+
+
+def test_every_number_leaves_as_a_file(do: Any, project: int) -> None:
+    made = do("review_export", project=project)
+    folder = Path(made["folder"])
+    assert {path.name for path in folder.iterdir()} == set(made["files"])
+    whole = json.loads((folder / "report.json").read_text())
+    with (folder / "people.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = {row["annotator"]: row for row in csv.DictReader(file)}
+    assert set(rows) == {"ann", "'=bob"}  # no spreadsheet takes a name for a formula
+    [ann] = [person for person in whole["people"] if person["annotator"] == "ann"]
+    assert float(rows["ann"]["left.value"]) == ann["left"]["value"]
+    with (folder / "confusion.csv").open(encoding="utf-8-sig", newline="") as file:
+        [pair] = csv.DictReader(file)
+    assert (pair["n"], float(pair["agreement"])) == (str(PAIRS), SAME / PAIRS)
+
+
+def test_an_empty_project_has_its_tables_too(do: Any) -> None:
+    number = do("project_create", name="empty")["id"]
+    told = do("review_report", project=number)
+    assert told["progress"] == {"done": 0, "needed": 0, "hours_left": None}
+    assert {name: rows for name, rows in tables_of(told).items() if "people" in name} == {"people.csv": []}
+    assert do("review_export", project=number)["files"] == ["report.json", "agreement.csv", "noise.csv", "bias.csv"]
+
+
+def test_an_estimate_becomes_columns() -> None:
+    row = {"week": "2026-W47", "raw": {"value": 0.5, "low": 0.4}, "marked": ["left", "fast"]}
+    assert flattened(row) == {"week": "2026-W47", "raw.value": 0.5, "raw.low": 0.4, "marked": "left fast"}
+    assert [plain(value) for value in ("@x", -1.5, "a-b", None)] == ["'@x", -1.5, "a-b", None]

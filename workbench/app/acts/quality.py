@@ -1,0 +1,152 @@
+"""Acts of a lead on figures and people: how far labels can be trusted, who labels how. Leaves out the arithmetic."""
+
+import csv
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from workbench.app.acts.act import act
+from workbench.app.acts.review import Axis, axis_of
+from workbench.app.house import House
+from workbench.jobs.folder import write_json
+from workbench.labelling.queue import TASKS
+from workbench.schema import Json
+from workbench.store.db import Store
+from workbench.store.projects import Project
+
+
+@act("lead")
+def review_report(house: House, actor: str, *, project: int | str, axis: str = Axis) -> dict[str, Any]:
+    """How far labels can be trusted: agreement, noise, bias, people; how much is done and how long the rest takes."""
+    found = axis_of(house.project(project), axis)
+    told = reported(house.store, found.id, axis)
+    done = progress_of(house, actor, found)
+    rest, pace = max(0, done["needed"] - done["done"]), told["median_s"]
+    files = {str(made["id"]): made["file"] for made in house.store.latest("imports", "project = ?", found.id)}
+    imported = {f"{files.get(number, '')} ({number})": figures for number, figures in told["imported"].items()}
+    progress = done | {"hours_left": None if pace is None else rest * pace / 3600}
+    return told | {"imported": imported, "progress": progress}
+
+
+@act("lead")
+def review_person(house: House, actor: str, *, project: int | str, annotator: str, axis: str = Axis) -> dict[str, Any]:
+    """One annotator: the row of the report if there are labels, by day, agreement with each other, paused or not."""
+    found = axis_of(house.project(project), axis)
+    told = reported(house.store, found.id, axis)
+    row = next((person for person in told["people"] if person["annotator"] == annotator), None)
+    shared = told["confusion"]
+    others = []
+    if annotator in shared["people"]:
+        at = shared["people"].index(annotator)
+        columns = zip(shared["people"], shared["n"][at], shared["agreement"][at], strict=True)
+        others = [{"annotator": who, "n": n, "agreement": share} for who, n, share in columns if who != annotator]
+    return {
+        "person": row,
+        "days": [day for day in told["days"] if day["annotator"] == annotator],
+        "others": others,
+        "paused": bool(last(house.store, "pause", found.id, annotator).get("on", False)),
+        "calibration": last(house.store, "calibration", found.id, annotator).get("state"),
+    }
+
+
+@act("lead")
+def review_pause(house: House, actor: str, *, project: int | str, annotator: str, on: bool) -> dict[str, Any]:
+    """Give somebody no more items here, or let them on."""
+    house.queue.pause(actor, house.project(project).id, annotator, on)
+    return {"annotator": annotator, "paused": on}
+
+
+@act("lead")
+def review_calibrate(
+    house: House, actor: str, *, project: int | str, annotator: str, state: Literal["passed", "again"]
+) -> dict[str, Any]:
+    """Let somebody answer the known items again before going on, or let them pass."""
+    house.queue.calibration(actor, house.project(project).id, annotator, state)
+    return {"annotator": annotator, "calibration": state}
+
+
+@act("lead")
+def review_export(house: House, actor: str, *, project: int | str, axis: str = Axis) -> dict[str, Any]:
+    """Write the report: one JSON file with all of it, one CSV file per table."""
+    found = axis_of(house.project(project), axis)
+    told = reported(house.store, found.id, axis)
+    folder = house.home / "exports" / f"review-{found.id}-{axis}-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "report.json", told)
+    files = ["report.json", *(name for name, rows in tables_of(told).items() if write_csv(folder / name, rows))]
+    return {"folder": str(folder), "files": files}
+
+
+def tables_of(told: dict[str, Json]) -> dict[str, list[dict[str, Json]]]:
+    """The report as flat tables by file name; `agreement.value`, `agreement.low` and so on beside each other."""
+    shared = told["confusion"]
+    pairs = [
+        {"annotator": one, "other": other, "n": shared["n"][i][j], "agreement": shared["agreement"][i][j]}
+        for i, one in enumerate(shared["people"])
+        for j, other in enumerate(shared["people"])
+        if i < j
+    ]
+    agreement = {"": told["agreement"], **told["imported"]}
+    figures = [{"import": of, "figure": name} | est for of, group in agreement.items() for name, est in group.items()]
+    noise = [{"figure": name} | est for name, est in told["noise"].items() if name != "repeat_sides"]
+    bias = [{"figure": name} | told["bias"][name] for name in ("side", "length")]
+    flat = {"agreement": figures, "noise": noise, "bias": bias, "style": told["bias"]["style"], "confusion": pairs}
+    lists = {name: told[name] for name in ("weeks", "versions", "tags", "people", "days")}
+    return {f"{name}.csv": [flattened(row) for row in rows] for name, rows in (flat | lists).items() if listed(rows)}
+
+
+def listed(rows: Json) -> bool:
+    """Not the reason why there are none."""
+    return isinstance(rows, list)
+
+
+def flattened(row: dict[str, Json]) -> dict[str, Json]:
+    flat: dict[str, Json] = {}
+    for name, value in row.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{part}": cell for part, cell in value.items()}
+        else:
+            flat[name] = " ".join(map(str, value)) if isinstance(value, list) else plain(value)
+    return flat
+
+
+def plain(value: Json) -> Json:
+    """A name that a spreadsheet would take for a formula is marked as text."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
+
+
+def write_csv(path: Path, rows: list[dict[str, Json]]) -> bool:
+    """False for a table without rows: nothing is written."""
+    if rows:
+        with path.open("w", newline="", encoding="utf-8-sig") as file:
+            table = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
+            table.writeheader()
+            table.writerows(rows)
+    return bool(rows)
+
+
+def progress_of(house: House, actor: str, project: Project) -> dict[str, int]:
+    """Done and needed of all tasks together."""
+    found = [house.queue.progress(actor, project.id, task) for task in TASKS.values() if task in project.tasks]
+    return {name: sum(task[name] for task in found) for name in ("done", "needed")}
+
+
+def last(store: Store, kind: str, project: int, annotator: str) -> dict[str, Json]:
+    """The newest event of a kind about somebody in a project."""
+    where = "kind = ? AND (payload ->> 'project')::INTEGER = ? AND payload ->> 'annotator' = ?"
+    return next(reversed(store.latest("events", where, kind, project, annotator)), {})
+
+
+def reported(store: Store, project: int, axis: str) -> dict[str, Any]:
+    """The report, kept until somebody judges something."""
+    with store.cursor() as cur:
+        newest = cur.execute("SELECT max(seq) FROM judgements").fetchone()[0]
+    return _reported(store, project, axis, newest)
+
+
+@lru_cache(8)
+def _reported(store: Store, project: int, axis: str, newest: int) -> dict[str, Any]:
+    from workbench.labelling.report import report  # with statistics that take seconds to import
+
+    return report(store, project, axis)

@@ -1,10 +1,9 @@
 """Who is who: passwords, sign-in, invitations, sessions and the table of roles in memory. Leaves out HTTP.
 
-A token is 256 random bits; only its SHA-256 is kept. A link to set a password is a session of nobody: its row carries
-the name `welcome:<name>`, and the very first one `welcome:` alone.
+A session's token is 256 random bits; only its SHA-256 is kept. A link to set a password is a session of nobody: its
+row carries the name `welcome:<name>`, and the very first one `welcome:` alone. Programs' tokens are in `tokens`.
 """
 
-import hashlib
 import re
 import secrets
 import threading
@@ -18,8 +17,11 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error
 
 from workbench.app.throttle import Throttle
+from workbench.app.tokens import Tokens, digest
 from workbench.errors import Conflict, NotAllowed, NotFound, UsageError
+from workbench.schema import ROLES
 from workbench.store import accounts as rows
+from workbench.store import audit
 from workbench.store.accounts import Account
 from workbench.store.db import Store
 
@@ -31,6 +33,7 @@ IDLE, WHOLE = timedelta(hours=12), timedelta(days=7)
 FIRST_LINK, LINK = timedelta(minutes=15), timedelta(days=7)
 SAVE_EVERY = timedelta(minutes=5)
 WELCOME = "welcome:"
+STRANGER = "?"
 
 
 @dataclass
@@ -47,6 +50,7 @@ class Accounts:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.throttle = Throttle(store.home / "cache" / "throttle.json")
+        self.tokens = Tokens(store)
         self._table = {account.name: account for account in rows.all(store)}
         self._sessions: dict[str, Session] = {}
         self._lock = threading.RLock()
@@ -61,6 +65,10 @@ class Accounts:
         account = self._table.get(name) if name else None
         return None if account is None or account.disabled else account.role
 
+    def leads(self, name: str | None) -> bool:
+        """May this person see all labels and projects?"""
+        return self.role(name) in ROLES[1:]
+
     def all(self) -> list[dict[str, Any]]:
         return [
             {"name": a.name, "role": a.role, "disabled": a.disabled, "pending": a.password is None}
@@ -73,24 +81,14 @@ class Accounts:
 
     def sign_in(self, name: str, password: str, address: str) -> str:
         """The token of a new session. Unknown and known names fail alike and in the same time."""
-        account = self._table.get(name)
-        usable = account is not None and account.password is not None and not account.disabled
-        with self._hashing:
-            self.throttle.check(name, address)
-            if not self._fits(account.password if usable else self._dummy, password):
-                self.throttle.failed(name, address)
-                raise NotAllowed("wrong name or password", code="wrong_password")
-        self.throttle.forget(name)
-        if self._hasher.check_needs_rehash(account.password):
-            secret = self._hash(password)
-            with self._lock:
-                self._put(name, replace(self._known(name), password=secret))
+        self._check(name, password, address)
+        audit.note(self.store, name, "sign_in", address=address)
         return self._open(name)
 
     def sign_out(self, token: str) -> None:
-        sha = digest(token)
-        self._sessions.pop(sha, None)
-        rows.session_end(self.store, sha)
+        if name := self.user_of(token):
+            audit.note(self.store, name, "sign_out")
+        self._end(digest(token))
 
     def user_of(self, token: str) -> str | None:
         """Whose session this is: None when unknown, too old, left alone too long, or its owner is locked out."""
@@ -99,13 +97,18 @@ class Accounts:
         if session is None or self.role(session.name) is None:
             return None
         if now - session.created > WHOLE or now - session.seen > IDLE:
-            self.sign_out(token)
+            self._end(sha)
             return None
         session.seen = now
         if now - session.saved > SAVE_EVERY:
             session.saved = now
             self._later.submit(rows.session_touch, self.store, sha)
         return session.name
+
+    def user_of_bearer(self, token: str) -> str | None:
+        """Whose program this is: None when the token is not valid, or its owner locked out."""
+        name = self.tokens.owner(token)
+        return None if self.role(name) is None else name
 
     def first_link(self) -> str:
         """The token of the link by which the first admin comes in."""
@@ -122,13 +125,17 @@ class Accounts:
             return self._link(name)
 
     def reset(self, actor: str, name: str) -> str:
-        """Sign somebody out; the token of a link by which the person sets a new password."""
+        """Sign somebody out, programs too; the token of a link by which the person sets a new password."""
         with self._lock:
             self._put(actor, self._known(name))
+            self.tokens.revoke(actor, owner=name)
             return self._link(name)
 
     def change(self, actor: str, name: str, role: str | None = None, disabled: bool | None = None) -> None:
-        """Another role, or locked out, or let in again. Ends the person's sessions; somebody must remain to rule."""
+        """Another role, or locked out, or let in again. Ends the person's sessions; somebody must remain to rule.
+
+        Whoever is locked out loses the tokens for good.
+        """
         with self._lock:
             before = self._known(name)
             after = replace(
@@ -140,6 +147,8 @@ class Accounts:
             if self._rules(before) and not self._rules(after) and not any(map(self._rules, others)):
                 raise Conflict(f"{name!r} is the only admin: make somebody else admin first", code="last_admin")
             self._put(actor, after)
+            if after.disabled:
+                self.tokens.revoke(actor, owner=name)
 
     def guest(self, token: str) -> str:
         """The name a link was made for, "" for the first admin's; `NotAllowed` when it was used or is too old."""
@@ -163,15 +172,33 @@ class Accounts:
             account = self._table[invited] if invited else Account(name, "admin")
             rows.sessions_end_all(self.store, WELCOME + invited)
             self._put(account.name, replace(account, password=secret))
+        audit.note(self.store, account.name, "password_set", by="link")
         return self._open(account.name)
 
     def set_password(self, name: str, old: str, new: str, address: str) -> str:
         """Change one's own password; every session of the person ends, the token is of a new one."""
-        self.sign_out(self.sign_in(name, old, address))
+        self._check(name, old, address)
         secret = self._hash(new)
         with self._lock:
             self._put(name, replace(self._known(name), password=secret))
+        audit.note(self.store, name, "password_set", by="password")
         return self._open(name)
+
+    def _check(self, name: str, password: str, address: str) -> None:
+        """`NotAllowed` for a wrong password. A name that is none may be a password typed there: it is not noted."""
+        account = self._table.get(name)
+        usable = account is not None and account.password is not None and not account.disabled
+        with self._hashing:
+            self.throttle.check(name, address)
+            if not self._fits(account.password if usable else self._dummy, password):
+                self.throttle.failed(name, address)
+                audit.note(self.store, name if account else STRANGER, "sign_in_failed", address=address)
+                raise NotAllowed("wrong name or password", code="wrong_password")
+        self.throttle.forget(name)
+        if self._hasher.check_needs_rehash(account.password):
+            secret = self._hash(password)
+            with self._lock:
+                self._put(name, replace(self._known(name), password=secret))
 
     def _put(self, actor: str, account: Account) -> None:
         """Store the account and sign its owner out."""
@@ -186,6 +213,10 @@ class Accounts:
         rows.session_add(self.store, digest(token), name)
         self._sessions[digest(token)] = Session(name, now, now, now)
         return token
+
+    def _end(self, sha: str) -> None:
+        self._sessions.pop(sha, None)
+        rows.session_end(self.store, sha)
 
     def _recall(self, sha: str) -> Session | None:
         with self._lock:
@@ -231,7 +262,3 @@ class Accounts:
     @cached_property
     def _dummy(self) -> str:
         return self._hasher.hash(secrets.token_urlsafe(32))
-
-
-def digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

@@ -28,18 +28,23 @@ PUBLIC |= {("GET", f"/assets/public/{name}") for name in ("sign.css", "sign.js",
 PAGE = re.compile(r"/app(?:/(\w+))?/?")
 OPEN = {
     "GET": re.compile(
-        r"/|/password|/app/((assets|static)/[\w./-]+|theme\.css)|/favicon\.ico|/(assets|api)/[\w./-]+"
+        r"/|/password|/tokens|/app/((assets|static)/[\w./-]+|theme\.css)|/favicon\.ico|/(assets|api)/[\w./-]+"
         r"|/app/gradio_api/(queue/data|app_id|upload_progress|heartbeat/\w+)"
     ),
-    "POST": re.compile(r"/app/gradio_api/(queue/join|upload|cancel|reset)|/api/[\w/-]+|/logout|/password"),
+    "POST": re.compile(
+        r"/app/gradio_api/(queue/join|upload|cancel|reset)|/api/[\w/-]+|/logout|/password|/tokens(/revoke)?"
+    ),
 }
 UPLOAD = "/app/gradio_api/upload"
 TRICK = re.compile(r"\.\.|//")
 STREAM = re.compile(r"/app/gradio_api/(queue/data|heartbeat)\b")
 JOIN = "/app/gradio_api/queue/join"
 LAST_WORD = b'data: {"msg":"close_stream"'
-FORMS = {"/login", "/welcome", "/password", "/logout"}
-FORM_BYTES, JSON_BYTES, UPLOAD_BYTES = 10_000, 1_000_000, 200 << 20
+ITEMS = re.compile(r"/api/v1/projects/\d+/items")
+FORMS = {"/login", "/welcome", "/password", "/logout", "/tokens", "/tokens/revoke"}
+IN_PERSON = FORMS | {"/api/do/token_add"}  # or a token could make one that outlives it
+LIMITS = {**dict.fromkeys(FORMS, 10_000), UPLOAD: 200 << 20}
+JSON_BYTES, ITEMS_BYTES = 1_000_000, 8_000_000
 OWNERS = 20_000
 STREAMS = 8
 STILL_WELCOME = 10.0
@@ -84,7 +89,7 @@ class Visit:
 
     @property
     def page(self) -> bool:
-        return self.method == "GET" and (self.path in ("/", "/password") or bool(PAGE.fullmatch(self.path)))
+        return self.method == "GET" and (self.path in ("/", "/password", "/tokens") or bool(PAGE.fullmatch(self.path)))
 
     @property
     def hashes(self) -> set[str]:
@@ -143,6 +148,8 @@ class Gate:
         listed = visit.method in OPEN and OPEN[visit.method].fullmatch(visit.path)
         if (page is None and not listed) or TRICK.search(visit.path):
             raise Refused(404, "no_page")
+        if visit.bearer is not None and user != LOCAL and visit.path in IN_PERSON:
+            raise Refused(403, "in_person")
         needed = "lead" if visit.path == UPLOAD else self.pages.get(page)
         if needed and not may(self.accounts, user, needed):
             raise Refused(403, "not_for_you")
@@ -155,7 +162,8 @@ class Gate:
 
     def user_of(self, visit: Visit) -> str | None:
         if visit.bearer is not None:
-            return LOCAL if secrets.compare_digest(visit.bearer.encode(), self.key.encode()) else None
+            local = secrets.compare_digest(visit.bearer.encode(), self.key.encode())
+            return LOCAL if local else self.accounts.user_of_bearer(visit.bearer)
         return self.accounts.user_of(visit.cookies.get("sid", ""))
 
     def known(self, host: str) -> bool:
@@ -167,7 +175,7 @@ class Gate:
         """Bodies within their limits. Returns the way to read the body again, and the Gradio sessions it names."""
         if visit.method in ("GET", "HEAD"):
             return receive, visit.hashes
-        limit = FORM_BYTES if visit.path in FORMS else UPLOAD_BYTES if visit.path == UPLOAD else JSON_BYTES
+        limit = limit_of(visit.path)
         length = visit.headers.get("content-length", "0")
         if "transfer-encoding" in visit.headers or not length.isdigit():
             raise Refused(411, "length")
@@ -273,6 +281,11 @@ class Headed:
         kept = [h for h in self.start["headers"] if h[0].lower() != b"content-length"]
         await self.send({**self.start, "headers": [*kept, (b"content-length", str(len(body)).encode())]})
         await self.send({"type": "http.response.body", "body": body})
+
+
+def limit_of(path: str) -> int:
+    """The most bytes a body may have. Items are read as a whole: more at once would make labellers wait."""
+    return LIMITS.get(path, ITEMS_BYTES if ITEMS.fullmatch(path) else JSON_BYTES)
 
 
 def hosts_of(host: str) -> set[str]:

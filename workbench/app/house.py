@@ -8,7 +8,7 @@ from workbench.app.accounts import Accounts
 from workbench.errors import NotFound
 from workbench.generation.client import Generator
 from workbench.jobs.runs import Runs
-from workbench.labelling.queue import Queue
+from workbench.labelling.queue import TASKS, Queue
 from workbench.settings import Settings
 from workbench.store import projects
 from workbench.store.db import Store
@@ -45,9 +45,26 @@ class House:
 
     def project_of(self, user: str, cookies: Mapping[str, str]) -> Project | None:
         """The project a request is about: the one in its cookie, else the newest; None when there is none."""
-        open_ones = [p for p in projects.all(self.store) if not p.archived]
-        chosen = next((p for p in open_ones if str(p.id) == cookies.get("project")), None)
-        return chosen or (open_ones[-1] if open_ones else None)
+        mine = self.projects_of(user)
+        chosen = next((p for p in mine if str(p.id) == cookies.get("project")), None)
+        return chosen or (mine[-1] if mine else None)
+
+    def projects_of(self, user: str) -> list[Project]:
+        """The open projects that somebody may see: annotators those that are open to them, leads all."""
+        leads = self.accounts.leads(user)
+        return [p for p in projects.all(self.store) if not p.archived and (leads or p.open_to(user))]
+
+    def project_for(self, user: str, number: int) -> Project:
+        """The project of this number; for whoever may not see it, it is not there."""
+        found = next((p for p in self.projects_of(user) if p.id == number), None)
+        if found is None:
+            raise NotFound(f"no project {number}")
+        return found
+
+    def counted(self, user: str, project: Project) -> dict[str, int]:
+        """Items to label, those that are done, and what this user did today, over all tasks of the project."""
+        found = [self.queue.progress(user, project.id, task) for task in TASKS.values()]
+        return {key: sum(progress[key] for progress in found) for key in ("needed", "done", "today")}
 
     def project(self, name: int | str) -> Project:
         """By number or name; `NotFound` when it is not there."""

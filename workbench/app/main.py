@@ -8,13 +8,14 @@ import gradio as gr
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from workbench.app import words
 from workbench.app.gate import Gate
 from workbench.app.house import House
 from workbench.app.roles import undeclared
-from workbench.app.routes import assets, do, files, health, label, shell, sign
+from workbench.app.routes import api, assets, do, files, health, label, shell, sign, tokens
 from workbench.app.routes.shell import PAGES
 from workbench.app.theme import theme
 from workbench.errors import UsageError
@@ -42,7 +43,8 @@ def assemble(house: House) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.house, app.state.closing = house, asyncio.Event()
     app.add_exception_handler(RequestValidationError, unreadable)
-    for room in (sign, shell, assets, files, do, label, health):
+    app.add_exception_handler(HTTPException, refused)
+    for room in (sign, tokens, shell, assets, files, do, label, api, health):
         app.include_router(room.routes(house))
     app.add_middleware(CORSMiddleware, allow_origins=[])  # or Gradio adds its own, which mirrors any origin
     demo, texts = pages(house)
@@ -103,3 +105,9 @@ async def unreadable(request: Request, error: RequestValidationError) -> JSONRes
     first = error.errors()[0]
     body = {"error": f"{'.'.join(map(str, first['loc']))}: {first['msg']}", "code": UsageError.code}
     return JSONResponse(body, UsageError.status)
+
+
+async def refused(request: Request, error: HTTPException) -> JSONResponse:
+    """No route, another method, a body nobody can read: also in the words of every other error."""
+    code = {404: "not_found", 405: "not_found"}.get(error.status_code, UsageError.code)
+    return JSONResponse({"error": str(error.detail), "code": code}, error.status_code)

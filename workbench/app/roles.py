@@ -93,7 +93,10 @@ class Routes(APIRouter):
         super().__init__()
         self.roles = roles
 
-    def at(self, method: str, path: str, role: str | None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def at(
+        self, method: str, path: str, role: str | None, **described: Any
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """`described` is what FastAPI may know of the route besides: summary, models of the answers."""
         assert role in LEVEL
 
         def wrap(endpoint: Callable[..., Any]) -> Callable[..., Any]:
@@ -106,7 +109,7 @@ class Routes(APIRouter):
                     return self.told(request, error)
 
             inner.__required_role__ = role
-            self.add_api_route(path, inner, methods=[method], response_model=None)
+            self.add_api_route(path, inner, methods=[method], **{"response_model": None, **described})
             return inner
 
         return wrap

@@ -62,13 +62,13 @@ def template(name: str) -> Page:
     return Page((HERE / "assets" / "plain" / f"{name}.html").read_text(encoding="utf-8"))
 
 
-def page(kind: str, lang: str, theme: str = "auto", **values: Any) -> str:
-    """A page of assets/plain as HTML, set in their common frame."""
-    values |= {
-        "theme": theme,
-        "lang": lang,
-        "other": next(x for x in LANGS if x != lang),
-        "title": say(lang, f"sign.title.{kind}"),
-    }
+def page(kind: str, lang: str, theme: str = "auto", *, more: str = "", **values: Any) -> str:
+    """A page of assets/plain as HTML, set in their common frame; `more` are parts below it."""
+    values |= {"theme": theme, "other": next(x for x in LANGS if x != lang), "title": say(lang, f"sign.title.{kind}")}
+    return part("frame", lang, content=part(kind, lang, **values) + more, **values)
+
+
+def part(kind: str, lang: str, *, content: str = "", **values: Any) -> str:
+    """A piece of a page: texts and values are escaped, `content` is HTML made here."""
     known = {key: html.escape(str(text)) for key, text in (load(lang) | values).items()}
-    return template("frame").substitute(known | {"content": template(kind).substitute(known)})
+    return template(kind).substitute(known | {"lang": lang, "content": content})

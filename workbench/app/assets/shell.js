@@ -96,7 +96,7 @@ function fillJob(pill, jobs, say) {
 
 function account(state, say) {
   const out = h("form", { method: "post", action: "/logout" }, h("button", { textContent: say("sign_out"), id: "bar-out" }));
-  const menu = h("div", {}, h("p", { textContent: `${state.user} · ${say(`role.${state.role}`)}` }), h("a", { href: "/password", textContent: say("password") }), out);
+  const menu = h("div", {}, h("p", { textContent: `${state.user} · ${say(`role.${state.role}`)}` }), h("a", { href: "/password", textContent: say("password") }), h("a", { href: "/tokens", textContent: say("tokens") }), out);
   const summary = h("summary", { ariaLabel: say("user", { name: state.user }), textContent: [...state.user][0].toUpperCase() });
   return h("details", { id: "bar-user", className: "user" }, summary, menu);
 }

@@ -10,7 +10,6 @@ from workbench.app import words
 from workbench.app.house import House
 from workbench.app.roles import LEVEL, Routes
 from workbench.jobs.folder import END_STATES
-from workbench.store import projects
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def routes(house: House) -> APIRouter:
             "user": user,
             "role": role,
             "lang": words.lang_of(request),
-            "projects": [{"id": p.id, "name": p.name} for p in projects.all(house.store) if not p.archived],
+            "projects": [{"id": p.id, "name": p.name} for p in house.projects_of(user)],
             "project": chosen and chosen.id,
             "pages": [{"name": p.name, "route": p.route} for p in PAGES if LEVEL[p.role] <= LEVEL[role]],
             "jobs": jobs(house) if LEVEL[role] >= LEVEL["lead"] else [],

@@ -684,6 +684,19 @@ def test_whoever_is_removed_holds_nothing_any_more(queue: Queue, project: int, f
     assert code(lambda: queue.submit("ann", say(shown[0]))) == "taken"
 
 
+def test_a_project_that_was_closed_to_somebody_takes_nothing_more_from_them(
+    store: Store, queue: Queue, project: int, fill: Fill, say: Say
+) -> None:
+    fill(2)
+    shown = lease(queue, "ann", project)
+    projects.change(store, "lead", project, members=["bob"])
+    assert code(lambda: queue.submit("ann", say(shown[0]))) == "withdrawn"
+    assert queue.heartbeat("ann", "t", tokens(shown))["lost"] == tokens(shown)
+    with pytest.raises(NotFound):
+        queue.lease("ann", project, "pair", "t")
+    assert live(store, project) == []
+
+
 def test_what_a_lead_decided_is_not_undone_behind_them(
     store: Store, queue: Queue, project: int, fill: Fill, say: Say
 ) -> None:

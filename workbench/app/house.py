@@ -8,7 +8,7 @@ from workbench.app.accounts import Accounts
 from workbench.errors import NotFound
 from workbench.generation.client import Generator
 from workbench.jobs.runs import Runs
-from workbench.labelling.queue import TASKS, Queue
+from workbench.labelling.queue import Queue
 from workbench.settings import Settings
 from workbench.store import projects
 from workbench.store.db import Store
@@ -22,7 +22,7 @@ class House:
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings, self.store, self.home = settings, store, store.home
-        self.queue = Queue(store)
+        self.queue = Queue(store, sees=self.sees)
         self.runs = Runs(store.home)
         self.generator = Generator(store.home)
         self.accounts = Accounts(store)
@@ -49,10 +49,13 @@ class House:
         chosen = next((p for p in mine if str(p.id) == cookies.get("project")), None)
         return chosen or (mine[-1] if mine else None)
 
+    def sees(self, user: str, project: Project) -> bool:
+        """Annotators see what is open to them, leads everything."""
+        return self.accounts.leads(user) or project.open_to(user)
+
     def projects_of(self, user: str) -> list[Project]:
-        """The open projects that somebody may see: annotators those that are open to them, leads all."""
-        leads = self.accounts.leads(user)
-        return [p for p in projects.all(self.store) if not p.archived and (leads or p.open_to(user))]
+        """The open projects that somebody may see."""
+        return [p for p in projects.all(self.store) if not p.archived and self.sees(user, p)]
 
     def project_for(self, user: str, number: int) -> Project:
         """The project of this number; for whoever may not see it, it is not there."""
@@ -63,7 +66,7 @@ class House:
 
     def counted(self, user: str, project: Project) -> dict[str, int]:
         """Items to label, those that are done, and what this user did today, over all tasks of the project."""
-        found = [self.queue.progress(user, project.id, task) for task in TASKS.values()]
+        found = [self.queue.progress(user, project.id, task) for task in projects.TASKS]
         return {key: sum(progress[key] for progress in found) for key in ("needed", "done", "today")}
 
     def project(self, name: int | str) -> Project:

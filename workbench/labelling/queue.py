@@ -19,12 +19,12 @@ from workbench.labelling.ordering import policy_of
 from workbench.labelling.people import People
 from workbench.labelling.person import day_of
 from workbench.labelling.reading import Reading
-from workbench.labelling.submission import TASKS, Submission, edit_of, judgement_of, payload_of, positions
+from workbench.labelling.submission import KINDS, Submission, edit_of, judgement_of, payload_of, positions
 from workbench.labelling.views import View, Views, shown
 from workbench.schema import Item, Json, Judgement
 from workbench.store import items, projects
 from workbench.store.db import Store
-from workbench.store.projects import OVERALL, Project
+from workbench.store.projects import OVERALL, TASKS, Project
 
 MOST = 20
 QUIET_SECONDS = 35.0
@@ -32,11 +32,21 @@ Held = tuple[str, Line, Pick]
 
 
 class Queue:
-    """One line per project, axis and task. A project is read when it is first asked for, and when its rules change."""
+    """One line per project, axis and task. A project is read when it is first asked for, and when its rules change.
 
-    def __init__(self, store: Store, *, clock: Callable[[], float] = time.monotonic, seed: int | None = None) -> None:
+    sees    may this person label in this project? Asked at every call, so a change holds at once
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        sees: Callable[[str, Project], bool] = lambda name, project: project.open_to(name),
+        clock: Callable[[], float] = time.monotonic,
+        seed: int | None = None,
+    ) -> None:
         [genesis] = store.latest("events", "kind = 'genesis'")
-        self.store, self.clock, self.views = store, clock, Views(genesis["home"])
+        self.store, self.sees, self.clock, self.views = store, sees, clock, Views(genesis["home"])
         self.rng = random.Random(seed)  # noqa: S311 no secret
         self.born = clock()
         self.lines: dict[tuple[int, str, str], Line] = {}
@@ -71,6 +81,8 @@ class Queue:
         """All that a tab holds from now on, up to `want`: what it held before, first, then the next items."""
         with self.store.lock:
             rules = self._project(project)
+            if not self.sees(annotator, rules):
+                raise NotFound(f"no project {project}")
             line = self._line(rules, axis, task)
             reason = self._closed(annotator, rules, line)
             mine = [pick for _, where, pick in self._held(annotator, held) if where is line and not reason]
@@ -110,7 +122,7 @@ class Queue:
                 self._apply(view.project, judgement)
                 if judgement.kind in ("undo", "edit"):
                     line.hold(annotator, body.tab, pick)
-            taught = view.purpose == "calibration" and body.kind in TASKS.values()
+            taught = view.purpose == "calibration" and body.kind in KINDS[view.task]
             return {"ack": str(body.uid), "seq": seq} | (self._taught(line, pick, view, payload) if taught else {})
 
     def decide(self, judgement: Judgement) -> int:
@@ -173,8 +185,8 @@ class Queue:
         return found
 
     def _line(self, rules: Project, axis: str, task: str) -> Line:
-        if task not in TASKS.values():
-            raise UsageError(f"task {task!r}: one of {', '.join(dict.fromkeys(TASKS.values()))}")
+        if task not in TASKS:
+            raise UsageError(f"task {task!r}: one of {', '.join(TASKS)}")
         known = self.rules.get(rules.id)
         if known is None or (known.axes.keys(), known.overlap) != (rules.axes.keys(), rules.overlap):
             self._take_over(rules, Reading(self.store, rules, self.clock))
@@ -219,7 +231,10 @@ class Queue:
                 yield lease, *self._pick(self.views.open(annotator, lease))
 
     def _pick(self, view: View) -> tuple[Line, Pick]:
-        line = self._line(self._project(view.project), view.axis, view.task)
+        rules = self._project(view.project)
+        if not self.sees(view.annotator, rules):
+            raise Withdrawn("this project is no longer open to you")
+        line = self._line(rules, view.axis, view.task)
         place = line.places.of(view.item)
         if place is None:
             raise Withdrawn("this item is no longer asked for")

@@ -14,7 +14,7 @@ from workbench.labelling.ordering import Order
 from workbench.labelling.people import People
 from workbench.labelling.person import CHECKS, day_of
 from workbench.labelling.places import Places
-from workbench.labelling.submission import TASKS
+from workbench.labelling.submission import SIZES
 from workbench.store import items, judgements, scores
 from workbench.store.db import Store
 from workbench.store.projects import OVERALL, Project
@@ -30,8 +30,8 @@ class Reading:
         self.people = People(store, project.id)
         self.lines: dict[tuple[int, str, str], Line] = {}
         rows = items.for_queue(store, project.id)
-        for task in dict.fromkeys(TASKS.values()):
-            mine = np.isin(rows["n_candidates"], [n for n, name in TASKS.items() if name == task])
+        for task, (least, most) in SIZES.items():
+            mine = (rows["n_candidates"] >= least) & (rows["n_candidates"] <= most)
             for axis in project.guidelines:
                 chosen = mine if axis == OVERALL else mine & ~rows["compare"]
                 base = 1 + ((rows["chance"] < project.overlap) & ~rows["compare"])[chosen].astype(np.uint8)

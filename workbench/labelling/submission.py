@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from workbench.errors import UsageError
 from workbench.labelling import names
 from workbench.labelling.views import View
-from workbench.schema import Candidate, Json, Judgement, Reason, check_payload, messages_to_json
+from workbench.schema import MOST_CANDIDATES, Candidate, Json, Judgement, Reason, check_payload, messages_to_json
 
-TASKS = {1: "thumb", 2: "pair", **dict.fromkeys(range(3, 10), "rank")}
+SIZES = {"pair": (2, 2), "thumb": (1, 1), "rank": (3, MOST_CANDIDATES)}  # how many answers an item of a task has
 KINDS = {"pair": ("pair",), "thumb": ("thumb",), "rank": ("rank", "best_worst")}
 
 

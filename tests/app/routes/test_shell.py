@@ -9,8 +9,8 @@ import pytest
     ("user", "pages"),
     [
         ("ann", ["home", "label"]),
-        ("lea", ["home", "label", "data", "train", "compare", "models"]),
-        ("ada", ["home", "label", "data", "train", "compare", "models", "admin"]),
+        ("lea", ["home", "label", "review", "data", "train", "compare", "models"]),
+        ("ada", ["home", "label", "review", "data", "train", "compare", "models", "admin"]),
     ],
 )
 def test_everybody_sees_their_own_pages(as_user: Any, user: str, pages: list[str]) -> None:

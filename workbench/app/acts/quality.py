@@ -10,7 +10,6 @@ from workbench.app.acts.act import act
 from workbench.app.acts.review import Axis, axis_of
 from workbench.app.house import House
 from workbench.jobs.folder import write_json
-from workbench.labelling.queue import TASKS
 from workbench.schema import Json
 from workbench.store.db import Store
 from workbench.store.projects import Project
@@ -128,7 +127,7 @@ def write_csv(path: Path, rows: list[dict[str, Json]]) -> bool:
 
 def progress_of(house: House, actor: str, project: Project) -> dict[str, int]:
     """Done and needed of all tasks together."""
-    found = [house.queue.progress(actor, project.id, task) for task in TASKS.values() if task in project.tasks]
+    found = [house.queue.progress(actor, project.id, task) for task in project.tasks]
     return {name: sum(task[name] for task in found) for name in ("done", "needed")}
 
 

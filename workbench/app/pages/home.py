@@ -9,7 +9,6 @@ from workbench.app.actions import ACTIONS
 from workbench.app.house import House
 from workbench.app.pages import parts
 from workbench.app.roles import may, requires
-from workbench.labelling.submission import TASKS
 from workbench.store import projects, runs
 from workbench.store.projects import Project
 
@@ -137,5 +136,5 @@ def listed(house: House, request: gr.Request, projects: list[Project], steps: di
 
 def counted(house: House, user: str, project: Project) -> dict[str, int]:
     """Items to label, those that are done, and what this user did today, over all tasks of the project."""
-    found = [house.queue.progress(user, project.id, task) for task in dict.fromkeys(TASKS.values())]
+    found = [house.queue.progress(user, project.id, task) for task in projects.TASKS]
     return {key: sum(progress[key] for progress in found) for key in ("needed", "done", "today")}

@@ -109,7 +109,7 @@ def labelling(house: House, at: Callable) -> None:
     @at("POST", "/projects/{project}/lease", "annotator", "Get items to label", shapes.Leased)
     def lease(request: Request, project: int, body: shapes.Lease) -> dict[str, Any]:
         found = house.project_for(request.state.user, project)
-        return house.queue.lease(request.state.user, found.id, body.task, body.tab, body.want, body.held)
+        return house.queue.lease(request.state.user, found.id, body.task, body.tab, body.want, body.held, body.axis)
 
     @at("POST", "/projects/{project}/submit", "annotator", "Answer a leased item", shapes.Acknowledged, TAKEN)
     def submit(request: Request, project: int, body: Submission) -> dict[str, Any]:

@@ -86,6 +86,7 @@ def routes(house: House) -> APIRouter:
     @router.at("POST", "/api/label/guideline", "annotator")
     def guideline(request: Request, body: Read) -> dict[str, Any]:
         """The annotator has read the guideline up to this version."""
+        house.project_for(request.state.user, body.project)
         queue.standing(body.project).guideline_read(request.state.user, body.version)
         return {"read": body.version}
 

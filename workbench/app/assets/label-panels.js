@@ -11,7 +11,7 @@ export class ReasonPanel {
     Object.assign(this, { say, changed, closed, draft: null, open: false });
     this.field = h("input", { type: "text", maxLength: 2000, ariaLabel: say("reason.text"), placeholder: say("reason.text"), autocomplete: "off", dir: "auto" });
     this.field.addEventListener("input", () => { this.draft.text = this.field.value; changed(); });
-    this.element = h("section", { className: "reason", ariaLabel: say("reason"), tabIndex: -1, hidden: true });
+    this.element = h("section", { className: "reasons", ariaLabel: say("reason"), tabIndex: -1, hidden: true });
     this.element.addEventListener("keydown", (event) => this.typed(event));
   }
 

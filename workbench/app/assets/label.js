@@ -300,7 +300,7 @@ class Labelling {
     const { progress } = this;
     if (kind === "edit") return;
     if (kind === "skip" || kind === "flag") progress[kind === "skip" ? "skipped" : "flagged"] += by;
-    else for (const key of teach ? ["today"] : ["mine", "done", "today"]) progress[key] += by;
+    else for (const key of teach ? ["mine", "today"] : ["mine", "done", "today"]) progress[key] += by;
     if (teach && progress.calibration) progress.calibration.done += by;
     this.frame.drawProgress(progress, this.start.project.quota);
   }

@@ -268,10 +268,10 @@ def test_thumbs_have_figures_too(store, project, fill) -> None:
     assert found["bias"]["side"]["n"] == 0
 
 
-@pytest.fixture
-def published(realdata: Path, tmp_path: Path) -> Any:
+@pytest.fixture(scope="module")
+def published(realdata: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A published file whose every row was judged by three people, brought in as any file is."""
-    house = House.open(Settings(home=tmp_path / "published"))
+    house = House.open(Settings(home=tmp_path_factory.mktemp("published") / "home"))
     number = ACTIONS["project_create"](house, "local", name="published")["id"]
     parsed = ACTIONS["import_file"](house, "local", project=number, path=realdata / "pandalm/testset-v1.json")
     ACTIONS["import_confirm"](house, "local", project=number, number=parsed["import"], accept_rejects=True)

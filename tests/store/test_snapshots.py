@@ -305,3 +305,177 @@ def test_two_projects_may_share_a_snapshot(store, freeze, project) -> None:
         snapshots.get(store, second.id, freeze().hash)
     assert snapshots.freeze(store, "lead", second.id).hash == freeze().hash
     assert [len(snapshots.all(store, p)) for p in (project.id, second.id)] == [1, 1]
+
+
+def edit(number: int, who: str, candidate: int, content: str, vote, **rest):
+    payload = {"candidate": candidate, "messages": [{"role": "assistant", "content": content}], "distance": 0.4}
+    return vote(number, who, kind="edit", payload=payload, **rest)
+
+
+def chosen_over(rows: list[dict]) -> set[tuple[str, str]]:
+    return {(text(row["chosen"]), text(row["rejected"])) for row in rows}
+
+
+def test_an_edit_wins_and_is_demonstrated(store, freeze, pair, vote) -> None:
+    (number, texts), (bad, _), (lost, others) = pair("a"), pair("b"), pair("c")
+    store.append(
+        vote(number, **said(0, 1)),
+        edit(number, "ann", 0, "x better", vote),  # of the better one: the other is below it
+        vote(bad, **said("both_bad")),
+        edit(bad, "ann", 1, "mine", vote),
+        vote(lost, **said(1, 3)),
+        edit(lost, "ann", 0, "so-so", vote),  # of the worse one: nothing is said of the better
+        edit(lost, "bob", 0, "so-so", vote),
+    )
+    made = freeze()
+    rows = [row for row in read(made, "pairs") if text(row["chosen"]) not in "xy"]
+    assert chosen_over(rows) == {
+        *(("x better", answer) for answer in texts),
+        *(("mine", answer) for answer in "xy"),
+        ("so-so", others[0]),
+    }
+    told = {text(r["chosen"]): (r["strength"], r["n_votes"], r["n_agree"], r["weight"], r["source"]) for r in rows}
+    assert told == {
+        "x better": (2.0, 1, 1, 0.5, "label"),
+        "mine": (2.0, 1, 1, 0.5, "label"),
+        "so-so": (2.0, 2, 2, 1.0, "label"),
+    }
+    written = {text(d["completion"]) for d in read(made, "demonstrations") if d["source"] == "edit"}
+    assert written == {"x better", "mine", "so-so"}
+    plain = freeze(edits=False)
+    assert plain.rows["pairs"] == 2
+    assert not {text(d["completion"]) for d in read(plain, "demonstrations")} & written
+
+
+def test_rankings_under_each_policy(store, freeze, asked, vote) -> None:
+    ranked, extremes, refused = items.add(store, "ann", [asked(q, "w", "x", "y", "z") for q in "abc"])
+    store.append(
+        vote(ranked, kind="rank", payload={"tiers": [[2], [0, 3], [1]]}),
+        vote(extremes, kind="best_worst", payload={"best": 1, "worst": 3}),
+        vote(refused, kind="rank", payload={"tiers": []}),
+    )
+    counts = {which: freeze(rankings=which).rows["pairs"] for which in ("all", "adjacent", "best_vs_rest")}
+    assert counts == {"all": 5 + 5, "adjacent": 4 + 4, "best_vs_rest": 3 + 3}
+    made = freeze()
+    assert made.rows["rankings"] == 2
+    assert [(t["label"], t["p"]) for t in read(made, "thumbs")] == [(False, 0.0)] * 4
+    assert freeze(both_bad_to_thumbs=False).rows["thumbs"] == 0
+    weights = {row["weight"] for row in read(freeze(rankings="adjacent"), "pairs")}
+    assert weights == {0.25}
+    with pytest.raises(UsageError, match="rankings 'some': one of all, adjacent, best_vs_rest"):
+        freeze(rankings="some")
+
+
+def test_what_a_lead_lets_in(store, freeze, pair, asked, vote) -> None:
+    (split, _), (weak, _), (sure, _), (tie, _) = pair("a"), pair("b"), pair("c"), pair("d")
+    store.append(
+        *(vote(split, who, **said(choice, 3)) for who, choice in zip("abc", (0, 0, 1), strict=True)),
+        vote(weak, "a", **said(0, 1)),
+        *(vote(sure, who, **said(1, 3)) for who in "ab"),
+        vote(tie, "a", **said("tie")),
+    )
+    keys = {
+        items.get(store, n).key: name for n, name in ((split, "split"), (weak, "weak"), (sure, "sure"), (tie, "tie"))
+    }
+
+    def kept(**policy) -> set[str]:
+        return {keys[row["item_key"]] for row in read(freeze(**policy), "pairs")}
+
+    assert kept() == {"split", "weak", "sure", "tie"}
+    assert kept(min_agreement=0.7) == {"weak", "sure", "tie"}
+    assert kept(min_strength=2) == {"sure"}  # split: (3 + 3 - 3) / 3 = 1
+    assert kept(without=["c"]) == {"split", "weak", "sure", "tie"}
+    assert kept(without=["a"]) == {"split", "sure"}
+    made = freeze(without=["a", "b"])
+    assert made.rows["pairs"] == 1
+    assert made.manifest["policy"]["without"] == 2  # no names
+    store.append(vote(split, "lead", purpose="adjudication", **said(0, 1)))
+    assert "split" in kept(min_agreement=0.9)
+    for wrong in ({"without": ["eve"]}, {"min_agreement": 1.2}, {"min_strength": -1}):
+        with pytest.raises(UsageError, match=r"eve: no labels|from 0 to"):
+            freeze(**wrong)
+
+
+def twice(store, asked, vote, n: int, agree: int, **rest) -> list[int]:
+    """`n` items that ann and bob both judged, of which they agree on the first `agree`."""
+    numbers, acts = items.add(store, "lead", [asked(f"twice {i}", "x", "y") for i in range(n)]), []
+    for at, number in enumerate(numbers):
+        other = at % 2 if at < agree else 1 - at % 2
+        for who, choice in (("ann", at % 2), ("bob", other)):
+            acts.append(vote(number, who, **{"purpose": "overlap"} | rest, **said(choice, 2)))
+    store.append(*acts)
+    return numbers
+
+
+def test_soft_labels_by_hand(store, freeze, pair, asked, vote) -> None:
+    twice(store, asked, vote, 60, 45)  # A = 0.75, a = 0.5
+    (alone, _), (third, _), (decided, _), (tied, _), (bad, _) = (pair(q) for q in "abcde")
+    store.append(
+        vote(alone, "ann", **said(0, 1)),
+        *(vote(third, who, **said(c, 2)) for who, c in (("ann", 0), ("bob", 0))),
+        vote(third, "eve", purpose="tiebreak", **said(1, 2)),
+        vote(decided, "ann", **said(0, 2)),
+        vote(decided, "lead", purpose="adjudication", **said(1, 2)),
+        vote(tied, "ann", **said("tie")),
+        vote(bad, "ann", **said("both_bad")),
+        edit(bad, "zoe", 0, "mine", vote),
+    )
+    made = freeze()
+    labels = made.manifest["labels"]
+    # 61 items: the 60, and `third`, on which ann and bob agree
+    assert (labels["n"], labels["A"]["value"]) == (61, pytest.approx(46 / 61))
+    assert labels["eps"]["value"] == pytest.approx((1 - (2 * 46 / 61 - 1) ** 0.5) / 2)
+    assert labels["eps_self"] == {"value": None, "why": "needs_50", "n": 0}
+    assert labels["alpha"]["value"] == pytest.approx(0.51, abs=0.02)
+    a = (15 / 61) / (31 / 61)
+    p = {
+        text(r["prompt"]): (r["p_share"], r["p_posterior"]) for r in read(made, "pairs") if text(r["chosen"]) != "mine"
+    }
+    assert p["a"][0] == pytest.approx(46 / 61, abs=1e-6)
+    assert p["c"] == (0.99, 0.99)
+    assert p["d"] == (0.5, 0.5)
+    assert p["b"][0] == pytest.approx((2 + a) / (3 + 2 * a), abs=1e-6)
+    assert p["twice 0"][0] == pytest.approx((2 + a) / (2 + 2 * a), abs=1e-6)
+    assert p["twice 0"][1] > p["a"][1] > 0.55
+    [mine] = [r for r in read(made, "pairs") if text(r["chosen"]) == "mine"]  # zoe said nothing of the other answer
+    assert (mine["p_share"], mine["p_posterior"]) == (pytest.approx(46 / 61, abs=1e-6), 0.8)
+
+
+@pytest.mark.parametrize(("n", "agree"), [(49, 40), (60, 33)])
+def test_no_soft_labels_below_fifty_items_or_when_agreement_may_be_chance(store, freeze, asked, vote, n, agree) -> None:
+    twice(store, asked, vote, n, agree)
+    made = freeze()
+    assert {(r["p_share"], r["p_posterior"]) for r in read(made, "pairs")} == {(None, None)}
+    assert made.manifest["labels"]["eps"]["why"] == ("needs_50" if n < 50 else "not_identifiable")
+
+
+def test_imports_of_several_people_have_agreement_of_their_own(store, freeze, asked, vote) -> None:
+    numbers = items.add(store, "lead", [asked(f"q{i}", "x", "y") for i in range(60)])
+    store.append(
+        *(
+            vote(number, who, purpose="import", **said(1 - at % 2 if who[-1] == "b" and at < 6 else at % 2))
+            for at, number in enumerate(numbers)
+            for who in ("ext:1:a", "ext:1:b", "ext:1:machine:m")
+        )
+    )
+    labels = freeze().manifest["labels"]
+    assert (labels["n"], labels["A"]["value"]) == (60, 0.9)  # a machine is nobody who could agree
+    assert {r["p_share"] is None for r in read(freeze(), "pairs")} == {False}
+    assert freeze(purposes=["label"]).manifest["labels"]["n"] == 0
+
+
+def test_soft_labels_do_not_depend_on_order(store, freeze, asked, vote, tmp_path) -> None:
+    twice(store, asked, vote, 60, 50)
+    made = freeze()
+    with Store.open(tmp_path / "other") as other:
+        twin = projects.create(other, "lead", "Tea")
+        numbers = items.add(
+            other, "ann", [replace(asked(f"twice {i}", "x", "y"), project=twin.id) for i in range(59, -1, -1)]
+        )
+        acts = []
+        for at, number in zip(range(59, -1, -1), numbers, strict=True):
+            second = at % 2 if at < 50 else 1 - at % 2
+            acts.append(vote(number, "zed", purpose="overlap", **said(second, 2)))
+            acts.append(vote(number, "amy", purpose="overlap", **said(at % 2, 2)))
+        other.append(*acts)
+        assert snapshots.freeze(other, "lead", twin.id).hash == made.hash

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.store.verdicts import Verdict, of_pair, of_ranking, of_thumb, sort_votes, strict_pairs
+from workbench.store.verdicts import (
+    Verdict,
+    implied,
+    not_above,
+    of_pair,
+    of_ranking,
+    of_thumb,
+    sort_votes,
+    strict_pairs,
+)
 
 
 def pairs(*said: object, purpose: str = "label") -> list[dict]:
@@ -82,6 +91,47 @@ def test_rankings_by_hand() -> None:
     assert of_ranking(ranks([[0], [1], [2]], [[1], [0], [2]])).tiers == [[0, 1], [2]]
     assert strict_pairs([[2], [0, 3], [1]]) == [(2, 0), (2, 3), (2, 1), (0, 1), (3, 1)]
     assert strict_pairs([[0, 1, 2]]) == []
+
+
+def test_which_pairs_of_a_ranking() -> None:
+    tiers = [[2], [0, 3], [1]]
+    assert strict_pairs(tiers, "adjacent") == [(2, 0), (2, 3), (0, 1), (3, 1)]
+    assert strict_pairs(tiers, "best_vs_rest") == [(2, 0), (2, 3), (2, 1)]
+    assert [strict_pairs([], which) for which in ("all", "adjacent", "best_vs_rest")] == [[], [], []]
+
+
+def test_no_tiers_is_none_acceptable() -> None:
+    assert of_ranking(ranks([])) == Verdict(1, "label", n_agree=1, tiers=[])
+    assert of_ranking(ranks([], [], [[0], [1], [2]])).tiers == []
+    assert of_ranking(ranks([], [[0], [1], [2]])).tiers == [[0], [1], [2]]  # even: those who ranked decide
+    assert of_pair(sort_votes(ranks([]), 2)["pair"]).choice == "both_bad"
+    assert implied({"tiers": []}, 3) == [(0, 1, 3), (0, 2, 3), (1, 2, 3)]
+
+
+@given(st.integers(2, 9).flatmap(lambda k: st.tuples(st.just(k), st.permutations(range(k)))))
+def test_a_best_and_a_worst_imply_2k_minus_3_pairs(drawn) -> None:
+    k, (best, worst, *_) = drawn
+    [vote] = sort_votes([{"kind": "best_worst", "payload": {"best": best, "worst": worst}}], k)[
+        "rank" if k > 2 else "pair"
+    ]
+    pairs = strict_pairs(vote["payload"]["tiers"]) if k > 2 else [(vote["payload"]["choice"], worst)]
+    assert len(pairs) == 2 * k - 3
+    told = {(i, j): said for i, j, said in implied({"best": best, "worst": worst}, k)}
+    assert {(i, j) if told.get((i, j)) == 0 else (j, i) for i, j in told} == set(pairs)
+
+
+def test_implied_pairs_by_hand() -> None:
+    assert implied({"tiers": [[2], [0, 3]]}, 4) == [(0, 2, 1), (0, 3, 2), (2, 3, 0)]  # 1 was not placed
+
+
+def test_what_an_edit_may_beat() -> None:
+    [chosen, tied, bad] = [sort_votes(pairs(c), 2)["pair"][0] for c in (1, "tie", "both_bad")]
+    assert [not_above(v, 0, 2) for v in (chosen, tied, bad)] == [[], [1], [1]]
+    assert not_above(chosen, 1, 2) == [0]
+    [ranked, refused] = ranks([[2], [0, 3], [1]], [])
+    assert not_above(ranked, 0, 4) == [3, 1]
+    assert not_above(ranked, 2, 4) == [0, 3, 1]
+    assert not_above(refused, 1, 4) == [0, 2, 3]
 
 
 def test_rankings_and_ratings_of_two_answers_are_choices() -> None:

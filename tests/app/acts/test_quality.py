@@ -2,19 +2,19 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from workbench.app.actions import ACTIONS
+from tests.app.acts.conftest import do as act
 from workbench.app.acts.quality import flattened, plain, tables_of
 from workbench.app.house import House
 from workbench.errors import NotFound
 from workbench.labelling.queue import Queue
 from workbench.schema import Candidate, Judgement, Message, make_item
-from workbench.settings import Settings
 from workbench.store import items
 from workbench.store.db import uid
 
@@ -23,15 +23,8 @@ PAIRS, SAME = 40, 30
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    opened = House.open(Settings(home=tmp_path / "home"))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def do(house: House) -> Callable[..., dict[str, Any]]:
-    return lambda act, **values: ACTIONS[act](house, "lea", **values)
+    return partial(act, house)
 
 
 @pytest.fixture

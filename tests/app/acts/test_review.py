@@ -1,17 +1,17 @@
 """A lead's acts on items: the queue, an item blind and after the decision, gold, flags, and what training then gets."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from workbench.app.actions import ACTIONS
+from tests.app.acts.conftest import do as act
 from workbench.app.house import House
 from workbench.errors import NotFound, UsageError
 from workbench.schema import Candidate, Judgement, Message, make_item
-from workbench.settings import Settings
 from workbench.store import items, judgements, snapshots
 from workbench.store.db import uid
 
@@ -24,15 +24,8 @@ DECISIONS = {
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    opened = House.open(Settings(home=tmp_path / "home"))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def do(house: House) -> Callable[..., dict[str, Any]]:
-    return lambda act, **values: ACTIONS[act](house, "lea", **values)
+    return partial(act, house)
 
 
 @pytest.fixture
@@ -85,7 +78,7 @@ def test_every_task_can_be_decided(house: House, do: Any, item: Any, answers: in
     do("review_decide", item=number, payload=payload)
     [stored] = [j for _, j in judgements.of_item(house.store, number)]
     kind = {1: "thumb", 2: "pair", 3: "rank"}[answers]
-    assert (stored.kind, stored.purpose, stored.annotator, stored.payload) == (kind, "adjudication", "lea", payload)
+    assert (stored.kind, stored.purpose, stored.annotator, stored.payload) == (kind, "adjudication", "local", payload)
     assert stored.shown_order == tuple(do("review_item", item=number)["order"])
 
 

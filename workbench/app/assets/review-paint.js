@@ -109,7 +109,8 @@ function paintVote(vote, found, say, label) {
 
 export function paintDesk(found, say, label, review) {
   const note = h("textarea", { rows: 3, maxLength: 2000, value: found.decision?.reason?.text ?? "", placeholder: say("note.help") });
-  const box = h("input", { type: "checkbox", checked: Boolean(found.gold), onchange: () => review.gold(box.checked) });
+  note.addEventListener("keydown", ({ key }) => { if (key === "Escape") note.blur(); });
+  const box = h("input", { type: "checkbox", checked: Boolean(found.gold), onchange: () => { box.blur(); review.gold(box.checked); } }); // keys decide again
   return [h("h2", { textContent: say("decide") }), ...paintDecision(found, say, label),
     found.withdrawn ? h("p", { className: "quiet", textContent: say("is_withdrawn") }) : null,
     h("div", { className: "choices", "data-task": found.task }, ...(found.task === "rank" ? paintRanking(found, say, review) : paintChoices(found, label, review))),

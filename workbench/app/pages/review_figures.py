@@ -36,6 +36,7 @@ LOOK = """
 td small { display: block; font-size: 13px; color: var(--body-text-color-subdued); white-space: nowrap; }
 .scroll:has(.heat) { width: fit-content; max-width: 100%; }
 .heat th, .heat td { padding: 6px 12px; text-align: center; border: 1px solid var(--border-color-primary); }
+.heat small { color: inherit; }
 .heat th[scope=row] { text-align: left; }
 @media (width < 640px) {
   td:first-child span { font-weight: 600; }
@@ -180,5 +181,5 @@ def tinted(lang: str, shared: dict[str, Any], i: int, j: int) -> str:
     share, n = shared["agreement"][i][j], shared["n"][i][j]
     if i == j or share is None:
         return "<td>–</td>"
-    tint = f"color-mix(in srgb, var(--pw-main) {round(36 * share)}%, transparent)"
+    tint = f"color-mix(in srgb, var(--pw-main) {round(32 * share)}%, transparent)"
     return f'<td style="background: {tint}">{share:.0%}<small>{words.say(lang, "review.n", n=n)}</small></td>'

@@ -217,7 +217,7 @@ class Line:
                 self.shut[place].add(WITHDRAWN if j.kind == "withdraw" else str(j.uid))
             elif j.kind == "gold" and j.axis == self.axis:
                 self._set_gold(place, j.payload)
-            elif j.purpose == "adjudication" and j.axis == self.axis:
+            elif j.purpose == "adjudication" and j.kind in LABEL_KINDS and j.axis == self.axis:
                 self.shut[place].add(ADJUDICATED)
 
     def _act(self, person: Person, place: int, j: Judgement, act: str) -> None:

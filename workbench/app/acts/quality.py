@@ -52,7 +52,7 @@ def review_person(house: House, actor: str, *, project: int | str, annotator: st
 @act("lead")
 def review_pause(house: House, actor: str, *, project: int | str, annotator: str, on: bool) -> dict[str, Any]:
     """Give somebody no more items here, or let them on."""
-    house.queue.pause(actor, house.project(project).id, annotator, on)
+    house.queue.pause(actor, house.project(project).id, annotator, on=on)
     return {"annotator": annotator, "paused": on}
 
 

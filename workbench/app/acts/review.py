@@ -47,7 +47,7 @@ def review_queue(
 def review_item(house: House, actor: str, *, item: int, axis: str = Axis) -> dict[str, Any]:
     """The item as a browser may see it and all that was said of it. Models are named once a lead has decided."""
     found = item_of(house, item, axis)
-    order, known = order_of(house, actor, found), adjudication.case(house.store, item, axis)
+    order, known = order_of(house, actor, found, axis), adjudication.case(house.store, item, axis)
     named = known["decision"] is not None
     return {
         "item": item,
@@ -75,7 +75,7 @@ def review_decide(
     if placed and placed != list(range(len(found.candidates))):
         raise UsageError(f"rank: tiers {payload['tiers']}: every answer once, or no tiers when none is acceptable")
     reason = {"chips": [], "text": note.strip()} if note.strip() else None
-    told = {"axis": axis, "shown_order": order_of(house, actor, found), "reason": reason}
+    told = {"axis": axis, "shown_order": order_of(house, actor, found, axis), "reason": reason}
     seq = decide(house, actor, item, kind, payload, **told)
     review_clear(house, actor, item=item)
     return {"seq": seq}
@@ -133,6 +133,6 @@ def task_of(item: Item) -> str:
     return {1: "thumb", 2: "pair"}.get(len(item.candidates), "rank")
 
 
-def order_of(house: House, actor: str, item: Item) -> tuple[int, ...]:
+def order_of(house: House, actor: str, item: Item, axis: str) -> tuple[int, ...]:
     """The order in which a lead sees the answers: drawn as an annotator's is."""
-    return house.queue.views.order(item.project, item.id, actor, 0, len(item.candidates))
+    return house.queue.views.order(item.project, axis, item.id, actor, len(item.candidates))

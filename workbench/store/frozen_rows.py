@@ -118,12 +118,12 @@ class Frozen:
         if verdict.choice == "both_bad" or not self.firm(verdict):
             return
         if verdict.choice == "tie":
-            yield "pairs", self.pair(0, 1, verdict, verdict.n_agree, tie=True, soft=self.soft_tie())
+            yield "pairs", self.pair(0, 1, verdict, tie=True, soft=self.soft_tie())
             return
         best, votes = verdict.choice, ordinary(self.votes["pair"])
         said = {side: [v for v in votes if v["payload"]["choice"] == side] for side in (best, 1 - best, "tie")}
         soft = self.soft(verdict, said[best], said[1 - best], len(said["tie"]))
-        yield "pairs", self.pair(best, 1 - best, verdict, verdict.n_agree, soft=soft)
+        yield "pairs", self.pair(best, 1 - best, verdict, soft=soft)
         if verdict.strength is None or verdict.strength >= FIRM:
             yield "demonstrations", self.demonstration(best, "winner")
 
@@ -140,7 +140,7 @@ class Frozen:
         yield "rankings", self.row([self.key], verdict.source, **told)
         kept = [pair for pair in found if self.agreed(verdict, pair[2])]
         for best, worst, agreeing, soft in kept:
-            yield "pairs", self.pair(best, worst, verdict, agreeing, weight=1 / len(kept), soft=soft)
+            yield "pairs", self.pair(best, worst, replace(verdict, n_agree=agreeing), weight=1 / len(kept), soft=soft)
         if kept and len(verdict.tiers[0]) == 1:
             yield "demonstrations", self.demonstration(verdict.tiers[0][0], "winner")
 
@@ -201,10 +201,9 @@ class Frozen:
     def row(self, names: list[str], source: str, weight: float = 1.0, **columns: Any) -> Row:
         return {**self.common, "id": short(*names), "weight": weight, "source": source, **columns}
 
-    def pair(self, best: int, worst: int, verdict: Verdict, agreeing: int, **rest: Any) -> Row:
+    def pair(self, best: int, worst: int, verdict: Verdict, **rest: Any) -> Row:
         names = [self.key, self.hashes[best], self.hashes[worst]]
-        told = replace(verdict, n_agree=agreeing)
-        return self.compared(self.texts[best], self.texts[worst], told, names=names, **rest)
+        return self.compared(self.texts[best], self.texts[worst], verdict, names=names, **rest)
 
     def compared(
         self,

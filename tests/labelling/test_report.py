@@ -1,6 +1,7 @@
 """The report: what was planted in a simulated team is found, and a published file has the libraries' figures."""
 
 import json
+import time
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -333,3 +334,42 @@ def test_a_published_file_gives_majorities_and_soft_labels(published) -> None:
         assert 0.5 <= row["p_posterior"] <= 0.99
     assert {row["p_share"] for row in pairs if row["tie"]} == {0.5}
     assert len({row["p_posterior"] for row in pairs}) > 4
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_judgements_take_three_seconds(store, project) -> None:
+    """CPU seconds: of the first report, which also counts in the texts of 89,000 items, and of those after it."""
+    rng = np.random.default_rng(0)
+    answers = [
+        [f"{i} {side} " + "some words of an answer. " * int(rng.integers(5, 30)) for side in "xy"]
+        for i in range(89_000)
+    ]
+    ids = []
+    for at in range(0, len(answers), 5000):
+        part = enumerate(answers[at : at + 5000], at)
+        made = [(i, tuple(Candidate((Message("assistant", text),)) for text in two)) for i, two in part]
+        ids += items.add(store, "lead", [make_item(project, (Message("user", f"q {i}"),), two) for i, two in made])
+    acts = []
+    for at, id in enumerate(ids):
+        for who in rng.permutation(20)[: 1 + (at % 8 == 0)]:
+            choice = (0, 1, "tie", "both_bad")[rng.choice(4, p=[0.45, 0.45, 0.06, 0.04])]
+            order = tuple(int(c) for c in rng.permutation(2))
+            acts.append(
+                said(
+                    id,
+                    f"person {who}",
+                    choice,
+                    shown_order=order,
+                    strength=None if choice in ("tie", "both_bad") else 2,
+                )
+            )
+    for at in range(0, len(acts), 5000):
+        store.append(*acts[at : at + 5000])
+    took = []
+    for _ in range(3):
+        began = time.process_time()
+        found = report(store, project, "overall")
+        took.append(round(time.process_time() - began, 2))
+    print(f"{found['votes']} judgements, 2,000 resamples: {took} s")
+    assert found["votes"] > 100_000
+    assert min(took) <= 3

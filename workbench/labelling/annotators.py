@@ -11,8 +11,8 @@ import numpy as np
 
 from workbench.labelling.agreement import Array, Estimate, cohen, cross, tally, unknown, wilson
 from workbench.labelling.bias import longer
+from workbench.labelling.meaning import agrees
 from workbench.labelling.noise import LEAST, dawid_skene
-from workbench.store.verdicts import implied
 from workbench.store.votes import Cast, Facts, Votes
 
 WORDS_PER_SECOND = 12
@@ -142,17 +142,5 @@ def passed(golden: Votes, right: dict[int, dict[str, Any]]) -> tuple[Array, Arra
     """Of each vote on an item that is gold now: who, and whether in the right direction."""
     told = [(at, right[item]) for at, item in enumerate(golden.item.tolist()) if item in right]
     rows = np.array([at for at, _ in told], np.int64)
-    n = golden.n_candidates[rows]
-    same = [agrees(json.loads(p), answer, k) for p, (_, answer), k in zip(golden.payload[rows], told, n, strict=True)]
+    same = [agrees(json.loads(text), answer) for text, (_, answer) in zip(golden.payload[rows], told, strict=True)]
     return golden.annotator[rows], np.array(same, bool)
-
-
-def agrees(said: dict[str, Any], right: dict[str, Any], n_candidates: int) -> bool:
-    """The same choice or label; of rankings, none of the right order turned round."""
-    for key in ("choice", "label"):
-        if key in right:
-            return said.get(key) == right[key]
-    if not {"tiers", "best"} & set(right) or not {"tiers", "best"} & set(said):
-        return False
-    orders = [{(i, j): told for i, j, told in implied(p, n_candidates)} for p in (said, right)]
-    return all(orders[0].get(pair, told) == told for pair, told in orders[1].items() if told != 2)

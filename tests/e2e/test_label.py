@@ -2,128 +2,18 @@
 
 import json
 import re
-import time
-from collections.abc import Callable, Iterator
-from itertools import count, pairwise
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.e2e.conftest import LONG, MODEL, READY, RICH, SHOWN, Desk, fill, forgive, row
+
 pytestmark = pytest.mark.browser
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
-
-SHOWN = ".label[data-item]:not([data-item=''])"
-READY = 200  # ms after a paint: keys count again
-MODEL = "canary-model-7b"
-RICH = (
-    "Put it on a **bright sill** and:\n\n1. water from below\n2. turn it\n\n```python\ndef water(plant, days=2):\n"
-    "    return plant.thirst > days  # days without water since the soil was dry to the touch\n"
-    "```\n\nThe loss is $\\sum_i x_i^2$.\n\n| month | light |\n|---|---|\n| May | 14 h |\n"
-)
-LONG = "Basil (Ocimum basilicum) is a tender annual that dislikes temperatures below 10 °C. " * 30
-Rows = list[dict[str, Any]]
-
-
-def row(prompt: str, *texts: str, lang: str = "en") -> dict[str, Any]:
-    answers = [{"model": f"{MODEL}-{i}", "text": text} for i, text in enumerate(texts)]
-    return {"prompt": prompt, "candidates": answers, "lang": lang}
-
-
-def fill(server: Any, folder: Path, name: str, rows: Rows) -> int:
-    project = server.do("project_create", name=name)["id"]
-    path = folder / "rows.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    number = server.do("import_file", project=project, path=str(path), dialect="prompts")["import"]
-    server.do("import_confirm", project=project, number=number)
-    return project
-
-
-@pytest.fixture(scope="module")
-def many(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """A project with more to label than these tests do."""
-    rows = [row(f"question {i}", f"one of {i}", f"two of {i}: {'word ' * 400}") for i in range(300)]
-    project = fill(server, tmp_path_factory.mktemp("many"), "Many", rows)
-    yield project
-    server.do("project_change", project=project, archived=True)
-
-
-@pytest.fixture
-def few(server: Any, tmp_path: Path) -> Iterator[Callable[[Rows], int]]:
-    """`few(rows)`: a project of its own."""
-    made: list[int] = []
-
-    def make(rows: Rows) -> int:
-        made.append(fill(server, tmp_path, f"Few {tmp_path.name}", rows))
-        return made[-1]
-
-    yield make
-    for project in made:
-        server.do("project_change", project=project, archived=True)
-
-
-class Desk:
-    """A signed-in annotator before the Label page."""
-
-    def __init__(self, server: Any, context: Any, user: str, project: int) -> None:
-        self.server, self.user, self.project = server, user, project
-        context.add_cookies([{"name": "project", "value": str(project), "url": server.base}])
-        self.page = context.new_page()
-        self.label = self.page.locator(".label")
-        self.go()
-
-    def go(self) -> None:
-        self.page.goto(f"{self.server.base}/app/label")
-        self.page.locator(SHOWN).wait_for()
-
-    @property
-    def item(self) -> str:
-        return self.label.get_attribute("data-item")
-
-    @property
-    def prompt(self) -> str:
-        return self.page.locator(".prompt .turn").last.inner_text()
-
-    def press(self, *keys: str) -> None:
-        """Each key when the item has stood long enough, and on to the next."""
-        for key in keys:
-            before = self.item
-            self.page.wait_for_timeout(READY)
-            self.page.keyboard.press(key)
-            self.page.wait_for_function(
-                "before => { const d = document.querySelector('.label').dataset;"
-                " return (d.item && d.item !== before) || document.querySelector('.instead') }",
-                arg=before,
-            )
-
-    def saved(self) -> None:
-        expect(self.page.locator(".saved")).to_have_text(re.compile("All saved"), timeout=30_000)
-        self.page.wait_for_function("() => !Object.keys(localStorage).some(k => k.startsWith('label.outbox'))")
-
-    def done(self, task: str = "pair") -> dict[str, Any]:
-        """What the server knows of this annotator."""
-        sid = self.server.user(self.user).cookies["sid"]
-        head = {"cookie": f"sid={sid}; project={self.project}"}
-        return self.server.client().get("/api/label/progress", headers=head).json()["progress"]["overall"][task]
-
-
-@pytest.fixture
-def sit(server: Any, new_context: Callable[..., Any], many: int) -> Callable[..., Desk]:
-    """`sit(project, **context options)`: a new annotator at the page."""
-    names = count(1)
-
-    def make(project: int = many, **options: Any) -> Desk:
-        user = f"ann{project}x{next(names)}x{time.monotonic_ns() % 10**6}"
-        return Desk(server, new_context(server, user, **options), user, project)
-
-    return make
-
-
-def forgive(desk: Desk, *texts: str) -> None:
-    """Take from the faults what a test caused on purpose."""
-    seen = desk.page.context.faults.seen
-    seen[:] = [fault for fault in seen if not any(text in fault for text in texts)]
 
 
 def test_ten_pairs_by_ten_keys(sit: Callable[..., Desk]) -> None:
@@ -396,13 +286,9 @@ def test_keys_meant_for_others_are_left_alone_on_any_keyboard(sit: Callable[...,
         desk.page.wait_for_timeout(READY)
 
 
-def test_help_guidelines_and_keys_that_can_be_switched_off(
-    sit: Callable[..., Desk], server: Any, few: Callable[[Rows], int]
-) -> None:
-    project = few([row("q", "a", "b")])
-    server.do("project_change", project=project, guideline="Prefer the <b>shorter</b> one.\n\n1. Correct first.")
-    desk = sit(project)
-    desk.page.wait_for_timeout(READY)
+def test_help_guidelines_and_keys_that_can_be_switched_off(sit: Callable[..., Desk], few: Callable[..., int]) -> None:
+    desk = sit(few([row("q", "a", "b")], guideline="Prefer the <b>shorter</b> one.\n\n1. Correct first."))
+    desk.page.get_by_role("button", name="I have read it").click()
     desk.page.keyboard.press("g")
     expect(desk.page.get_by_role("dialog", name="Guidelines")).to_contain_text("Prefer the <b>shorter</b> one.")
     desk.page.keyboard.press("1")
@@ -417,7 +303,7 @@ def test_help_guidelines_and_keys_that_can_be_switched_off(
     assert desk.item == before
 
 
-def test_history_source_text_and_scrolling_apart(sit: Callable[..., Desk], few: Callable[[Rows], int]) -> None:
+def test_history_source_text_and_scrolling_apart(sit: Callable[..., Desk], few: Callable[..., int]) -> None:
     said = [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Hello"},
@@ -443,7 +329,7 @@ def test_history_source_text_and_scrolling_apart(sit: Callable[..., Desk], few: 
 
 
 @pytest.mark.rule("S17")
-def test_texts_are_texts(sit: Callable[..., Desk], few: Callable[[Rows], int]) -> None:
+def test_texts_are_texts(sit: Callable[..., Desk], few: Callable[..., int]) -> None:
     evil = '<img src=x onerror="window.hurt=1"><script>window.hurt=1</script>'
     desk = sit(
         few([row(f"prompt {evil}", f"**one** {evil} [x](javascript:window.hurt=1)", f"two {evil} ${{window.hurt=1}}")])
@@ -454,9 +340,7 @@ def test_texts_are_texts(sit: Callable[..., Desk], few: Callable[[Rows], int]) -
     assert desk.page.evaluate("window.hurt") is None
 
 
-def test_at_the_end_it_says_what_was_done_and_what_is_next(
-    sit: Callable[..., Desk], few: Callable[[Rows], int]
-) -> None:
+def test_at_the_end_it_says_what_was_done_and_what_is_next(sit: Callable[..., Desk], few: Callable[..., int]) -> None:
     desk = sit(few([row("first", "a", "b"), row("second", "c", "d")]))
     desk.press("1", "x")
     end = desk.page.locator(".instead")
@@ -530,9 +414,7 @@ def test_a_finger_switches_answers_and_never_answers(sit: Callable[..., Desk]) -
 
 @pytest.mark.parametrize("size", [(1280, 800), (390, 844)], ids=["wide", "phone"])
 @pytest.mark.parametrize("lang", ["en", "zh"])
-def test_it_looks_right(
-    sit: Callable[..., Desk], few: Callable[[Rows], int], shot: Any, size: tuple, lang: str
-) -> None:
+def test_it_looks_right(sit: Callable[..., Desk], few: Callable[..., int], shot: Any, size: tuple, lang: str) -> None:
     width, height = size
     locale = {"en": "en-US", "zh": "zh-CN"}[lang]
     history = row("怎样让罗勒过冬？" if lang == "zh" else "How do I keep basil alive in winter?", RICH, LONG, lang=lang)
@@ -558,7 +440,7 @@ def test_it_looks_right(
             shot(desk.page, f"label-{task}-{theme}-{lang}-{width}")
 
 
-def test_it_is_accessible(sit: Callable[..., Desk], few: Callable[[Rows], int]) -> None:
+def test_it_is_accessible(sit: Callable[..., Desk], few: Callable[..., int]) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     desk = sit(few([row("How?", RICH, LONG)]))
     rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}

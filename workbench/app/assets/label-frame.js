@@ -98,7 +98,7 @@ export class Frame {
 
   drawSaved(outbox) {
     const late = outbox.age > 10_000;
-    const state = !outbox.size ? "saved" : outbox.signedOut ? "signed_out" : late ? "late" : "waiting";
+    const state = !outbox.size ? "all_saved" : outbox.signedOut ? "signed_out" : late ? "late" : "waiting";
     const text = this.say(state, { n: outbox.size });
     this.saved.className = `saved ${state}`;
     if (this.saved.textContent === text) return;

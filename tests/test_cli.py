@@ -154,6 +154,40 @@ def test_an_invitation_leads_where_others_find_the_server(
     assert (refused.code, "'two words': 1 to 64 letters" in refused.err) == (2, True)
 
 
+def test_a_project_gets_rules_people_and_programs(workbench: Workbench, tmp_path: Path) -> None:
+    guideline = tmp_path / "harmless.md"
+    guideline.write_text("The **safer** one.")
+    assert workbench("project", "create", "tour", "--task", "rank").code == 0
+    assert "/welcome#" in workbench("users", "add", "ann").out
+    change = ("project", "change", "tour")
+    words = "--member ann --overlap 0.3 --quota 50 --deadline 2030-01-01 --pause --best-worst --names hold"
+    axes = [part for name in ("harmless", "kind") for part in ("--axis", f"{name}={guideline}")]
+    made = workbench(*change, *words.split(), *axes, "--json").value
+    told = {key: made[key] for key in ("members", "overlap", "quota", "deadline", "paused", "best_worst", "names")}
+    assert told == {"members": ["ann"], "overlap": 0.3, "quota": 50, "deadline": "2030-01-01", "paused": True,
+                    "best_worst": True, "names": "hold"}  # fmt: skip
+    words = "--everybody --quota 0 --deadline none --no-pause --axis kind="
+    made = workbench(*change, *words.split(), "--json").value
+    assert (made["members"], made["quota"], made["deadline"], made["paused"]) == (None, None, None, False)
+    assert (made["axes"], made["overlap"], made["version"]) == ({"harmless": "The **safer** one."}, 0.3, 2)
+    for wrong, named in ((("--member", "eve"), "eve"), (("--gold", "0.9"), "gold"), ((), "--help")):
+        said = workbench(*change, *wrong)
+        assert (said.code > 0, said.err.count("\n"), named in said.err) == (True, 1, True), said
+
+    assert workbench("users", "add", "kim", "--project", "tour").code == 0
+    token = workbench("tokens", "add", "ci", "--user", "ann", "--days", "7", "--json").value["token"]
+    listed = workbench("tokens", "list").out
+    assert "ann" in listed
+    assert token not in listed
+    assert workbench("tokens", "revoke", "1").code == 0
+    assert workbench("tokens", "list", "--json").value == {"tokens": []}
+    found = workbench("audit", "--who", "local", "--json").value["entries"]
+    acts = ["token_revoke", "token_add", "user_add", *["project_change"] * 2, "user_add", "project_create"]
+    assert [entry["act"] for entry in found] == acts
+    assert token not in workbench("audit").out
+    assert workbench("audit", "--what", "token_add", "--limit", "1").out.count("\n") == 2
+
+
 def test_training_is_followed_or_left(workbench: Workbench, pairs: Path) -> None:
     assert workbench("import", str(pairs), "--project", "tour").code == 0
     refused = workbench("train", "dpo", "--beta", "99")

@@ -10,13 +10,15 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from workbench.errors import INTERRUPTED, HomeUnusable, UsageError, WorkbenchError
-from workbench.schema import ROLES
+from workbench.schema import ROLES, Task
 from workbench.settings import Settings
 from workbench.training.hparams import Knob, knobs
 from workbench.training.methods import METHODS, Method
+
+TASKS, NAMES = get_args(Task), ("mask", "warn", "hold")
 
 if TYPE_CHECKING:
     from workbench.app.outcome import Outcome
@@ -162,14 +164,10 @@ def data(top: Commands) -> None:
     it.add_argument("--archived", action="store_true", help="those that were archived")
     it = project.add("create", "project_create", "create a project")
     it.add_argument("name")
-    it.add_argument("--task", dest="tasks", action="append", choices=("pair", "thumb"), help="may be repeated")
+    it.add_argument("--task", dest="tasks", action="append", choices=TASKS, help="may be repeated")
     it.add_argument("--eval-share", type=float, help="share of prompts held out for evaluation, 0 to 0.2 (default 0.1)")
 
-    it = project.add("change", "project_change", "rename, archive or bring back a project, or give it a guideline")
-    it.add_argument("project", metavar="NAME_OR_NUMBER")
-    it.add_argument("--name", help="the new name")
-    it.add_argument("--guideline", type=Path, metavar="FILE", help="the text that annotators read beside each item")
-    it.add_argument("--archive", dest="archived", action=argparse.BooleanOptionalAction, help="put away, or bring back")
+    rules(project)
 
     it = top.add("import", "import_", "import a file of prompts, answers or preferences", project=True)
     it.add_argument("path", type=Path)
@@ -195,6 +193,30 @@ def data(top: Commands) -> None:
     it.add_argument("--license", help="licence for the card, for example apache-2.0")
     it.add_argument("--push", metavar="REPO", help="upload to this Hub repository; reads HF_TOKEN")
     it.add_argument("--public", action="store_true", help="with --push: make a new repository public")
+
+
+def rules(project: Commands) -> None:
+    off_on = argparse.BooleanOptionalAction
+    it = project.add("change", "project_change", "change what a project asks, of whom, and by which rules")
+    it.add_argument("project", metavar="NAME_OR_NUMBER")
+    it.add_argument("--name", help="the new name")
+    it.add_argument("--guideline", type=Path, metavar="FILE", help="the text that annotators read beside each item")
+    axis = "a further axis with its guideline, or NAME= to end it; may be repeated"
+    it.add_argument("--axis", dest="axes", action="append", metavar="NAME=FILE", help=axis)
+    it.add_argument("--task", dest="tasks", action="append", choices=TASKS, help="what is asked; may be repeated")
+    it.add_argument("--member", dest="members", action="append", metavar="NAME", help="only those named label here")
+    it.add_argument("--everybody", action="store_true", help="no members: open to all annotators")
+    it.add_argument("--overlap", type=float, metavar="SHARE", help="share of items that two people label, 0 to 1")
+    it.add_argument("--gold", type=float, metavar="SHARE", help="share of views whose answer is known, 0 to 0.2")
+    it.add_argument("--repeats", type=float, metavar="SHARE", help="share of own items shown again, 0 to 0.2")
+    it.add_argument("--calibrate", action=off_on, help="newcomers first answer gold items and are told what was right")
+    it.add_argument("--best-worst", action=off_on, help="of several answers only the best and the worst")
+    it.add_argument("--ordered", action=off_on, help="part of the queue by the scores of a reward model")
+    it.add_argument("--names", choices=NAMES, help="what happens to answers in which a model names itself")
+    it.add_argument("--quota", type=int, metavar="N", help="most labels per person and day; 0 for no limit")
+    it.add_argument("--deadline", metavar="YYYY-MM-DD", help="last day; none takes it back")
+    it.add_argument("--pause", dest="paused", action=off_on, help="nobody gets new items, or they do again")
+    it.add_argument("--archive", dest="archived", action=off_on, help="put away, or bring back")
 
 
 def training(top: Commands) -> None:
@@ -284,6 +306,7 @@ def people(top: Commands) -> None:
     it = users.add("add", "users_add", "invite somebody: prints a link that works once")
     it.add_argument("name")
     it.add_argument("--role", choices=ROLES, help="(default annotator)")
+    it.add_argument("--project", help="also make an annotator a member of it")
     it = users.add("role", "users_change", "change a role")
     it.add_argument("name")
     it.add_argument("role", choices=ROLES)
@@ -293,6 +316,19 @@ def people(top: Commands) -> None:
         it = users.add(name, "users_change", f"{name} an account")
         it.set_defaults(disabled=disabled)
         it.add_argument("name")
+
+    tokens = top.group("tokens", "list, make and revoke tokens by which programs act for people")
+    tokens.add("list", "tokens_list", "list the tokens, never their secrets")
+    it = tokens.add("add", "tokens_add", "make a token and print it, this once")
+    it.add_argument("title", help="what it is for")
+    it.add_argument("--user", required=True, help="whom its program acts for")
+    it.add_argument("--days", type=int, metavar="N", help="how long it is good (default 90)")
+    tokens.add("revoke", "tokens_revoke", "end a token").add_argument("number", type=int, metavar="N")
+
+    it = top.add("audit", "audit", "who did what, newest first")
+    it.add_argument("--who", metavar="NAME", help="only what this person did")
+    it.add_argument("--what", metavar="ACT", help="only this kind, for example project_change")
+    it.add_argument("--limit", type=int, metavar="N", help="at most so many lines (default 50)")
 
 
 if __name__ == "__main__":

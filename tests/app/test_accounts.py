@@ -40,13 +40,13 @@ def people(store: Store) -> Accounts:
     return people
 
 
-def later(monkeypatch: pytest.MonkeyPatch, time: timedelta) -> None:
+def later(monkeypatch: pytest.MonkeyPatch, time: timedelta, of: Any = module) -> None:
     class Clock(datetime):
         @classmethod
         def now(cls, tz: Any = None) -> datetime:
             return datetime.now(tz) + time
 
-    monkeypatch.setattr(module, "datetime", Clock)
+    monkeypatch.setattr(of, "datetime", Clock)
 
 
 @pytest.mark.rule("S14")

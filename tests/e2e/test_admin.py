@@ -1,7 +1,9 @@
 """The Admin page in a browser: an invitation that works once, a role that changes, a door that closes."""
 
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 pytestmark = pytest.mark.browser
@@ -46,3 +48,30 @@ def test_what_is_wrong_with_a_name_is_said(page: Any, open_page: Any) -> None:
     page.locator("#name textarea, #name input").fill("two words")
     page.locator("#invite").click()
     expect(page.get_by_test_id("toast-body")).to_contain_text("two words")
+
+
+def test_tokens_end_and_the_log_says_who_did_what(server: Any, page: Any, open_page: Any, shot: Any) -> None:
+    made = server.user("tom", "lead").post("/api/do/token_add", json={"title": "nightly <b>"}).json()
+    bearer = {"authorization": f"Bearer {made['token']}"}
+    assert httpx.get(f"{server.base}/api/v1/projects", headers=bearer).status_code == 200
+    open_page(page, "/app/admin")
+    page.get_by_role("tab", name="Tokens").click()
+    expect(page.locator("#tokens tbody tr", has_text="nightly <b>")).to_contain_text("tom")
+    page.locator("#token input").click()
+    page.locator("#token").get_by_role("option", name="tom: nightly <b>").click()
+    page.locator("#token-revoke").click()
+    expect(page.locator("#tokens")).not_to_contain_text("nightly")
+    assert httpx.get(f"{server.base}/api/v1/projects", headers=bearer).status_code == 401
+
+    open_page(page, "/app/admin")
+    page.get_by_role("tab", name="Log").click()
+    first = page.locator("#log tbody tr").first
+    expect(first).to_contain_text("ended a token")
+    page.locator("#log-who input").click()
+    page.locator("#log-who").get_by_role("option", name="tom").click()
+    expect(first).to_contain_text("made a token")
+    expect(first).to_contain_text("nightly <b>")
+    with page.expect_download() as got:
+        page.locator("#log a").click()
+    assert "token_add" in Path(got.value.path()).read_text()
+    shot(page, "admin-log")

@@ -50,7 +50,7 @@ def test_a_lead_writes_a_guideline_and_puts_a_project_away(
 ) -> None:
     made = server.do("project_create", name="Mate", tasks=["pair"])["id"]
     open_page(page, "/app")
-    page.get_by_role("button", name="Change a project").click()
+    page.get_by_role("button", name="Settings and people").click()
 
     def choose(name: str) -> None:
         page.locator("#which input").click()
@@ -66,7 +66,9 @@ def test_a_lead_writes_a_guideline_and_puts_a_project_away(
     assert server.do("projects")["projects"][-1]["guideline"] == "Short beats long."
     choose("Mate")
     expect(page.locator("#guideline textarea")).to_have_value("Short beats long.")
+    expect(page.locator("#guideline")).to_contain_text("version 1")
     shot(page, "home-change")
+    page.get_by_role("button", name="Advanced").click()
     page.locator("#archived input").check()
     page.locator("#project-save").click()
     expect(page.locator("#new-name")).to_be_hidden()
@@ -79,6 +81,47 @@ def test_a_lead_writes_a_guideline_and_puts_a_project_away(
     server.do("project_change", project=made, archived=True)
     ann = open_page(new_context(server, "ann").new_page(), "/app")
     expect(ann.locator("#change-card")).to_be_hidden()
+
+
+def test_a_lead_gives_a_project_rules_and_people(server: Any, new_context: Any, open_page: Any, shot: Any) -> None:
+    made = server.do("project_create", name="Oolong", tasks=["pair"])["id"]
+    server.user("lou", "lead")
+    server.user("ann")
+    page = open_page(new_context(server, "lou").new_page(), "/app")
+    page.get_by_role("button", name="Settings and people").click()
+    page.locator("#which input").click()
+    page.locator("#which").get_by_role("option", name="Oolong", exact=True).click()
+    expect(page.locator("#new-name :is(input, textarea)")).to_have_value("Oolong")
+    page.locator("#new-tasks").get_by_text("Which of several").click()
+    page.locator("#members input").click()
+    page.locator("#members").get_by_role("option", name="ann", exact=True).click()
+    page.locator("#paused input").check()
+    page.get_by_role("button", name="Advanced").click()
+    page.locator("#overlap input[type=number]").fill("30")
+    page.locator("#deadline :is(input, textarea)").fill("2030-01-01")
+    page.locator("#axis-1 :is(input, textarea)").fill("harmless")
+    page.locator("#axis-guideline-1 textarea").fill("The **safer** answer.")
+    page.locator("#project-save").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text("Saved")
+    expect(page.locator("#new-name")).to_be_hidden()
+    rules = {p["id"]: p for p in server.do("projects")["projects"]}[made]
+    told = {key: rules[key] for key in ("tasks", "members", "paused", "overlap", "deadline", "axes", "gold", "version")}
+    assert told == {"tasks": ["pair", "rank"], "members": ["ann"], "paused": True, "overlap": 0.3, "gold": 0.05,
+                    "deadline": "2030-01-01", "axes": {"harmless": "The **safer** answer."}, "version": 1}  # fmt: skip
+    assert "<strong>" in rules["guideline_html"]["harmless"]
+
+    page.locator("#which input").click()
+    page.locator("#which").get_by_role("option", name="Oolong", exact=True).click()
+    page.locator("#guest :is(input, textarea)").fill("gil")
+    page.locator("#guest-invite").click()
+    row = page.locator("#project-people tbody tr", has_text="gil")
+    expect(row).to_contain_text("invited, no password yet")
+    page.locator("#guest-link").scroll_into_view_if_needed()
+    shot(page, "home-people")
+    client = server.welcome("gil", page.locator("#guest-link :is(input, textarea)").input_value())
+    assert "Oolong" in client.get("/api/shell").text
+    assert "Oolong" not in server.user("zed").get("/api/shell").text
+    server.do("project_change", project=made, archived=True)
 
 
 def test_an_annotator_finds_the_way_to_label(server: Any, new_context: Any, open_page: Any, tmp_path: Path) -> None:

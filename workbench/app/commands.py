@@ -16,6 +16,8 @@ STARTING = ("title", "snapshot_hash", "rewards", "reference")
 SAMPLING = ("temperature", "top_p", "max_new_tokens", "seed")
 ACCEPT = "--accept-rejects"
 WAYS = {"--dialect": "--dialect, or say with --map which column is what"}
+RULES = ("name", "tasks", "members", "overlap", "gold", "repeats", "calibrate", "best_worst", "ordered", "names")
+RULES += ("quota", "deadline", "paused", "archived")
 Args = argparse.Namespace
 
 
@@ -30,14 +32,28 @@ def project_create(acts: Acts, args: Args) -> Outcome:
 
 
 def project_change(acts: Acts, args: Args) -> Outcome:
-    asked = given(args, "name", "archived")
+    """None of something (`--quota 0`) is null in the act, where what is not named stays."""
+    asked = given(args, *RULES) | {key: None for key in ("members",) if args.everybody}
+    asked |= {key: None for key, none in (("quota", 0), ("deadline", "none")) if asked.get(key) == none}
     if args.guideline:
         asked["guideline"] = args.guideline.read_text(encoding="utf-8")
+    if args.axes:
+        asked["axes"] = axes(acts, args)
     if not asked:
-        raise UsageError(f"say what changes in {args.project}: --name, --guideline or --archive")
+        raise UsageError(f"say what changes in {args.project}: see workbench project change --help")
     made = acts.do("project_change", project=args.project, **asked)
-    words = f"project {made['id']} {made['name']!r}: guideline of {len(made['guideline'])} characters"
-    return Outcome(made, words + (", archived" if made["archived"] else ""))
+    told = {key: made[key] for key in RULES if made[key] not in (None, False)}
+    return Outcome(made, f"project {made['id']}, guidelines version {made['version']}\n{lines(told)}")
+
+
+def axes(acts: Acts, args: Args) -> dict[str, str]:
+    """The further axes of a project after `--axis NAME=FILE`, or `NAME=` which ends one."""
+    every = [p for archived in (False, True) for p in acts.do("projects", archived=archived)["projects"]]
+    found = next((p["axes"] for p in every if args.project in (str(p["id"]), p["name"])), {})
+    for text in args.axes:
+        name, _, file = text.partition("=")
+        found |= {name: Path(file).read_text(encoding="utf-8") if file else None}
+    return {name: text for name, text in found.items() if text is not None}
 
 
 def import_(acts: Acts, args: Args) -> Outcome:
@@ -219,7 +235,7 @@ def users_list(acts: Acts, args: Args) -> Outcome:
 
 
 def users_add(acts: Acts, args: Args) -> Outcome:
-    added = acts.do("user_add", name=args.name, **given(args, "role"))
+    added = acts.do("user_add", name=args.name, **given(args, "role", "project"))
     added["link"] = added.pop("server") + added["link"]
     return Outcome(added, f"{added['name']} ({added['role']}) chooses a password here, once:\n{added['link']}")
 
@@ -234,6 +250,25 @@ def users_change(acts: Acts, args: Args) -> Outcome:
     found = acts.do("user_change", name=args.name, **given(args, "role", "disabled"))
     rows = [user for user in found["users"] if user["name"] == args.name]
     return Outcome(found, table(rows, "name", "role", "disabled"))
+
+
+def tokens_list(acts: Acts, args: Args) -> Outcome:
+    found = acts.do("tokens", everybody=True)
+    return Outcome(found, table(found["tokens"], "id", "owner", "title", "expires", "used"))
+
+
+def tokens_add(acts: Acts, args: Args) -> Outcome:
+    made = acts.do("token_add", title=args.title, **given(args, "user", "days"))
+    return Outcome(made, f"token {made['id']} of {made['owner']}, good until {made['expires']}:\n{made['token']}")
+
+
+def tokens_revoke(acts: Acts, args: Args) -> Outcome:
+    return Outcome(acts.do("token_revoke", number=args.number), f"token {args.number} is no longer good")
+
+
+def audit(acts: Acts, args: Args) -> Outcome:
+    found = acts.do("audit", **given(args, "who", "what", "limit"))
+    return Outcome(found, table(found["entries"], "at", "who", "act", "on"))
 
 
 def fsck(acts: Acts, args: Args) -> Outcome:

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from starlette.testclient import TestClient
 
+from workbench.app import words
 from workbench.app.roles import LEVEL, all_routes
 from workbench.app.routes.api import BASE
 from workbench.schema import Judgement
@@ -239,3 +240,9 @@ def test_the_report_of_a_project(call: Any, project: int) -> None:
     pytest.importorskip("workbench.labelling.report")
     assert call("lea", "GET", f"/projects/{project}/report").json()["votes"] >= 0
     assert call("lea", "GET", f"/projects/{project}/report?axis=none").status_code == 404
+
+
+def test_what_the_page_says_is_also_said_in_chinese(call: Any) -> None:
+    for methods in call("ann", "GET", "/api/openapi.json").json()["paths"].values():
+        for route in methods.values():
+            assert {route["summary"], route.get("description", route["summary"])} <= set(words.load("zh"))

@@ -1,11 +1,14 @@
 """Downloads by id: whose they are, and that nothing else of the disk comes out."""
 
+import csv
+import io
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from workbench.app.routes.files import offer
+from workbench.app.routes.files import harmless, offer
+from workbench.store import audit
 
 TRICKS = [
     "/etc/passwd", "../../etc/passwd", "..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e/etc/passwd", "//etc/passwd", "x%00",
@@ -42,6 +45,19 @@ def test_no_path_gets_a_file(as_user: Any, trick: str) -> None:
             assert answer.status_code in (400, 404, 422), address
             assert "root:" not in answer.text
             assert "genesis" not in answer.text
+
+
+@pytest.mark.rule("S12")
+def test_the_log_as_a_table_holds_no_formula(house_app: Any, as_user: Any) -> None:
+    audit.note(house_app.house.store, "lea", "=cmd|' /C calc'!A0", title="@SUM(1)")
+    table = as_user("ada").get("/api/audit.csv?who=lea")
+    assert table.headers["content-type"].startswith("text/csv")
+    [row] = [line for line in csv.reader(io.StringIO(table.text)) if "cmd" in line[2]]
+    assert row[1:] == ["lea", "'=cmd|' /C calc'!A0", '{"title": "@SUM(1)"}']
+    assert as_user("ada").get("/api/audit.csv?who=nobody").text.count("\n") == 1
+    assert as_user("lea").get("/api/audit.csv").status_code == 403
+    assert [harmless(f"{begin}a") for begin in "=+-@\t\r"] == [f"'{begin}a" for begin in "=+-@\t\r"]
+    assert harmless("a=b") == "a=b"
 
 
 @pytest.mark.rule("S26")

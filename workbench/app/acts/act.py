@@ -14,7 +14,7 @@ from workbench.errors import UsageError
 from workbench.schema import AccountRole
 from workbench.store import audit
 
-MADE = ("id", "run", "import", "hash", "items", "new", "pushed")
+MADE = ("id", "project", "run", "import", "hash", "items", "new", "pushed")
 LONGEST, LISTED = 200, 20
 
 

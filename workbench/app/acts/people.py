@@ -16,8 +16,8 @@ def users(house: House, actor: str) -> dict[str, Any]:
 
 @act("lead")
 def annotators(house: House, actor: str, *, project: int | str | None = None) -> dict[str, Any]:
-    """Those who label: name, state, and whether a project is open to them."""
-    found = house.project(project) if project is not None else None
+    """Those who label: name, state, and whether a project, archived or not, is open to them."""
+    found = projects.get(house.store, project) if project is not None else None
     listed = [u for u in house.accounts.all() if u["role"] == "annotator"]
     return {"annotators": [u | {"member": found is None or found.open_to(u["name"])} for u in listed]}
 

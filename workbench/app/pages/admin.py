@@ -1,4 +1,4 @@
-"""The Admin page: who is who; invite somebody, change a role, lock out."""
+"""The Admin page: who is who; invite somebody, change a role, lock out. Leaves out tokens and the log (`audit`)."""
 
 from functools import partial
 from typing import Any
@@ -8,7 +8,7 @@ import gradio as gr
 from workbench.app import words
 from workbench.app.actions import ACTIONS
 from workbench.app.house import House
-from workbench.app.pages import parts
+from workbench.app.pages import audit, parts
 from workbench.app.roles import requires
 from workbench.schema import ROLES
 
@@ -17,8 +17,18 @@ QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 def build(house: House, t: gr.I18n) -> None:
+    with gr.Tabs(elem_id="admin"):
+        with gr.Tab(t("admin.people")):
+            build_people(house, t)
+        with gr.Tab(t("admin.tokens")):
+            audit.build_tokens(house, t)
+        with gr.Tab(t("admin.log")):
+            audit.build_log(house, t)
+
+
+def build_people(house: House, t: gr.I18n) -> None:
     roles = [(t(f"admin.role.{role}"), role) for role in ROLES]
-    with gr.Column(elem_id="admin"):
+    with gr.Column():
         gr.Markdown(t("admin.invite"))
         with gr.Row():
             name = gr.Textbox(label=t("admin.name"), info=t("admin.name.help"), max_length=64, elem_id="name")

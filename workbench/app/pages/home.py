@@ -7,10 +7,10 @@ import gradio as gr
 from workbench.app import words
 from workbench.app.actions import ACTIONS
 from workbench.app.house import House
-from workbench.app.pages import parts
+from workbench.app.pages import parts, settings
 from workbench.app.roles import may, requires
 from workbench.store import projects, runs
-from workbench.store.projects import Project
+from workbench.store.projects import TASKS, Project
 
 COLUMNS = ("project", "items", "labelled", "today", "steps")
 ENOUGH = 30
@@ -34,20 +34,11 @@ def build(house: House, t: gr.I18n) -> None:
             demo = parts.button(t("home.demo"), width=360, first=True, size="lg", visible=False, elem_id="demo")
         with gr.Accordion(t("home.own"), open=False, visible=False, elem_id="own") as own:
             name = gr.Textbox(label=t("home.name"), max_length=80, elem_id="project-name")
-            asked = [(t(f"home.task.{task}"), task) for task in ("pair", "thumb")]
+            asked = [(t(f"home.task.{task}"), task) for task in TASKS]
             tasks = gr.CheckboxGroup(asked, value=["pair", "thumb"], label=t("home.tasks"), elem_id="project-tasks")
             with gr.Row():
                 create = parts.button(t("home.create"), elem_id="project-create")
-        with gr.Accordion(t("home.change"), open=False, visible=False, elem_id="change-card") as card:
-            which = gr.Dropdown([], label=t("home.which"), elem_id="which")
-            with gr.Column(visible=False) as form:
-                title = gr.Textbox(label=t("home.name"), max_length=80, elem_id="new-name")
-                guideline = gr.Textbox(
-                    label=t("home.guideline"), info=t("home.guideline.help"), lines=5, max_lines=20, elem_id="guideline"
-                )
-                away = gr.Checkbox(label=t("home.archived"), info=t("home.archived.help"), elem_id="archived")
-                with gr.Row():
-                    save = parts.button(t("home.save"), elem_id="project-save")
+        card, which, save, form = settings.build(house, t)
     shown = [top, demo, own, card, which]
 
     @requires(house.accounts, "annotator")
@@ -65,20 +56,13 @@ def build(house: House, t: gr.I18n) -> None:
         return look(house, request, made["id"], go=True)
 
     @requires(house.accounts, "lead")
-    def opened(request: gr.Request, number: int) -> list[Any]:
-        found = projects.get(house.store, number)
-        return [gr.Column(visible=True), found.name, found.guideline, found.archived]
-
-    @requires(house.accounts, "lead")
-    def change(request: gr.Request, number: int, name: str, text: str, put_away: bool) -> list[Any]:
-        new = {"name": (name or "").strip(), "guideline": text or "", "archived": put_away}
-        ACTIONS["project_change"](house, request.username, project=number, **new)
+    def change(request: gr.Request, number: int, *given: Any) -> list[Any]:
+        settings.save(house, request, number, *given)
         gr.Info(words.say(words.lang_of(request), "home.saved"))
         return [gr.Column(visible=False), *look(house, request)]
 
     quiet = {"api_visibility": "private"}
-    which.input(opened, which, [form, title, guideline, away], show_progress="hidden", **quiet)
-    save.click(change, [which, title, guideline, away], [form, *shown], show_progress="hidden", **quiet)
+    save.click(change, [which, *form[1:]], [form[0], *shown], show_progress="hidden", **quiet)
     gr.context.Context.root_block.load(show, None, shown, show_progress="hidden", **quiet)
     demo.click(start_demo, None, shown, show_progress_on=demo, **quiet)
     gr.on([create.click, name.submit], start_own, [name, tasks], shown, show_progress="hidden", **quiet)
@@ -87,7 +71,7 @@ def build(house: House, t: gr.I18n) -> None:
 def look(house: House, request: gr.Request, newest: int | None = None, *, go: bool = False) -> list[Any]:
     """Everything on the page; `newest` is a project just made, whose next step comes first, and opens with `go`."""
     lang, leads = words.lang_of(request), may(house.accounts, request.username, "lead")
-    mine = [p for p in projects.all(house.store) if not p.archived]
+    mine = house.projects_of(request.username)
     steps = {p.id: next_steps(house, request, p, leads) for p in mine}
     chosen = house.project(newest) if newest else house.project_of(request.username, request.cookies)
     who = f"{'lead' if leads else 'annotator'}.{'some' if mine else 'none'}"
@@ -113,7 +97,7 @@ def first_step(project: Project, text: str, page: str, *, go: bool) -> str:
 
 def next_steps(house: House, request: gr.Request, project: Project, leads: bool) -> Steps:
     """What can be done in a project, the most useful first: text and page."""
-    lang, counts = words.lang_of(request), counted(house, request.username, project)
+    lang, counts = words.lang_of(request), house.counted(request.username, project)
     waiting = counts["needed"] - counts["done"]
     label = [(words.say(lang, "home.step.label", n=waiting), "/app/label")] if waiting > 0 else []
     if not leads:
@@ -128,13 +112,7 @@ def listed(house: House, request: gr.Request, projects: list[Project], steps: di
     """The projects, the newest first, each with its counts and its steps."""
     lang, rows = words.lang_of(request), []
     for project in reversed(projects):
-        counts = counted(house, request.username, project)
+        counts = house.counted(request.username, project)
         links = parts.Html(" · ".join(parts.link(text, page, project.id) for text, page in steps[project.id]))
         rows.append((project.name, counts["needed"], counts["done"], counts["today"], links))
     return parts.table([words.say(lang, f"home.column.{key}") for key in COLUMNS], rows)
-
-
-def counted(house: House, user: str, project: Project) -> dict[str, int]:
-    """Items to label, those that are done, and what this user did today, over all tasks of the project."""
-    found = [house.queue.progress(user, project.id, task) for task in projects.TASKS]
-    return {key: sum(progress[key] for progress in found) for key in ("needed", "done", "today")}

@@ -161,8 +161,8 @@ def documents(house: House, router: Routes) -> None:
                 lang,
                 method=method.upper(),
                 path=path,
-                summary=told["summary"],
-                description=told.get("description", ""),
+                summary=words.say(lang, told["summary"]),
+                description=words.say(lang, told.get("description", "")).replace("`", ""),
                 role=words.say(lang, f"shell.role.{told['x-role']}"),
             )
             for path, methods in document(router)["paths"].items()

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from workbench.schema import Item, Judgement
@@ -11,9 +11,9 @@ from workbench.store.db import Store
 
 KNOWN = "SELECT key, min(id) FROM items WHERE project = ? AND key IN (SELECT unnest(?)) GROUP BY key"
 PAGE = f"{items.READ} WHERE project = ? AND id > ? AND {items.COUNTS} ORDER BY id LIMIT ?"
-LABELS = "SELECT item, count(*) FROM current WHERE item IN (SELECT unnest(?)) AND kind <> 'edit' GROUP BY item"
+LABELS = "SELECT item, count(*) FROM current WHERE item IN ({}) AND kind <> 'edit' GROUP BY item"
 JUDGED = rows.JUDGEMENT + "JOIN items i ON j.item = i.id WHERE i.project = ? AND j.seq > ? ORDER BY j.seq LIMIT ?"
-HOLDING = "SELECT uid FROM current WHERE item IN (SELECT unnest(?))"
+HOLDING = "SELECT uid FROM current WHERE item IN ({})"
 
 
 def known(store: Store, project: int, keys: Iterable[str]) -> dict[str, int]:
@@ -26,7 +26,7 @@ def page(store: Store, project: int, after: int, limit: int) -> list[tuple[Item,
     """Items above a number, each with how many labels of it hold."""
     with store.cursor() as cur:
         found = [items.item_of(row) for row in cur.execute(PAGE, [project, after, limit]).fetchall()]
-        labels = dict(cur.execute(LABELS, [[item.id for item in found]]).fetchall())
+        labels = dict(among(cur, LABELS, [item.id for item in found]))
     return [(item, labels.get(item.id, 0)) for item in found]
 
 
@@ -34,9 +34,13 @@ def judgements(store: Store, project: int, after: int, limit: int) -> Iterator[t
     """Acts of every kind above a number, oldest first, each with whether it holds as of now."""
     with store.cursor() as cur:
         found = [(row[0], rows.judgement_of(row)) for row in cur.execute(JUDGED, [project, after, limit]).fetchall()]
-        asked = list({judgement.item for _, judgement in found})
-        holding = {uid for (uid,) in cur.execute(HOLDING, [asked]).fetchall()}
+        holding = {uid for (uid,) in among(cur, HOLDING, {judgement.item for _, judgement in found})}
     return ((seq, judgement, judgement.uid in holding) for seq, judgement in found)
+
+
+def among(cur: rows.Connection, sql: str, ids: Collection[int]) -> list[tuple[Any, ...]]:
+    """What `current` says of these items: named one by one, or the whole of it would be made (30 times as long)."""
+    return cur.execute(sql.format(", ".join("?" * len(ids))), list(ids)).fetchall() if ids else []
 
 
 def pseudonyms(store: Store) -> Any:

@@ -138,7 +138,6 @@ def test_flags_rankings_and_withdrawal(team: Any, desk: Any) -> None:
 
 
 def test_people_and_figures(team: Any, desk: Any) -> None:
-    pytest.importorskip("workbench.labelling.report")
     desk.get_by_role("tab", name="Team").click()
     expect(desk.locator("#team tbody tr", has_text="ann").first).to_contain_text(str(PAIRS + 1))
     expect(desk.locator("#person-about .estimate")).to_have_count(6)

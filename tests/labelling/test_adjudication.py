@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.labelling.adjudication import DECIDED, KINDS, case, contradict, people, strict_pairs, waiting, wrong
+from workbench.labelling.adjudication import DECIDED, KINDS, case, contradict, people, strict_pairs, waiting
 from workbench.schema import Judgement
 from workbench.store.db import Store, uid
 
@@ -170,13 +170,6 @@ TIERS = st.permutations(range(4)).map(lambda order: [[i] for i in order])
 def test_only_the_same_order_contradicts_nothing(one: Any, other: Any) -> None:
     a, b = set(strict_pairs(one)), set(strict_pairs(other))
     assert contradict(a, b) == contradict(b, a) == (one != other)
-    assert wrong("rank", {"tiers": one}, {"tiers": other}) == (one != other)
-
-
-def test_no_strength_is_wrong() -> None:
-    assert not wrong("pair", {"choice": 1, "strength": 1}, {"choice": 1, "strength": 3})
-    assert wrong("pair", {"choice": "tie", "strength": None}, {"choice": 1, "strength": 3})
-    assert wrong("thumb", {"label": True}, {"label": False})
 
 
 def test_every_kind_is_always_told(store: Store, project: int) -> None:

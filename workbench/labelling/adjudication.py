@@ -5,6 +5,7 @@ from collections import defaultdict
 from itertools import combinations
 from typing import Any
 
+from workbench.labelling.meaning import agrees
 from workbench.schema import LABEL_KINDS, Json, Judgement
 from workbench.store import judgements, rows
 from workbench.store.db import Store
@@ -45,7 +46,7 @@ FLAGS = """SELECT 'flag', j.item, j.seq FROM judgements j JOIN items i ON j.item
 GOLD = """WITH gold AS (
     SELECT item, payload FROM judgements WHERE kind = 'gold' AND axis = $axis
     QUALIFY row_number() OVER (PARTITION BY item ORDER BY seq DESC) = 1)
-SELECT c.item, c.seq, c.kind, c.payload, gold.payload ->> 'answer' FROM current c
+SELECT c.item, c.seq, c.payload, gold.payload ->> 'answer' FROM current c
     JOIN items i ON c.item = i.id JOIN gold ON c.item = gold.item
     WHERE i.project = $project AND c.axis = $axis AND c.purpose = 'gold'
         AND coalesce(gold.payload ->> 'on', 'true') = 'true'"""
@@ -125,17 +126,8 @@ def contradict(one: set[tuple[int, int]], other: set[tuple[int, int]]) -> bool:
 
 def failed(found: list[tuple[Any, ...]]) -> Found:
     """Answers to gold items that went the wrong way."""
-    return [
-        ("gold", item, seq) for item, seq, kind, said, right in found if wrong(kind, *map(json.loads, (said, right)))
-    ]
-
-
-def wrong(kind: str, said: dict[str, Json], right: dict[str, Json]) -> bool:
-    """Does an answer go against the right one? Strength does not matter."""
-    if kind in ("pair", "thumb"):
-        name = "choice" if kind == "pair" else "label"
-        return said[name] != right.get(name)
-    return kind == "rank" and "tiers" in right and contradict(above(said), above(right))
+    asked = ((item, seq, json.loads(said), json.loads(right)) for item, seq, said, right in found)
+    return [("gold", item, seq) for item, seq, said, right in asked if not agrees(said, right)]
 
 
 def case(store: Store, item: int, axis: str = OVERALL) -> dict[str, Json]:

@@ -13,12 +13,10 @@ from tests.app.acts.conftest import do as act
 from workbench.app.acts.quality import flattened, plain, tables_of
 from workbench.app.house import House
 from workbench.errors import NotFound
-from workbench.labelling.queue import Queue
 from workbench.schema import Candidate, Judgement, Message, make_item
-from workbench.store import items
+from workbench.store import items, projects
 from workbench.store.db import uid
 
-pytest.importorskip("workbench.labelling.report")
 PAIRS, SAME = 40, 30
 
 
@@ -31,6 +29,7 @@ def do(house: House) -> Callable[..., dict[str, Any]]:
 def project(house: House, do: Any) -> int:
     """Of 40 pairs ann and =bob agree on 30; 10 more wait."""
     number = do("project_create", name="herbs", tasks=["pair"])["id"]
+    projects.change(house.store, "local", number, overlap=0.0)
     texts = [tuple(Candidate((Message("assistant", f"{side} {n}"),)) for side in "ab") for n in range(PAIRS + 10)]
     made = [make_item(number, (Message("user", f"Herb {n}?"),), found) for n, found in enumerate(texts)]
     votes = [
@@ -60,7 +59,6 @@ def test_one_person_closely(do: Any, project: int) -> None:
         do("review_report", project=project, axis="taste")
 
 
-@pytest.mark.skipif(not hasattr(Queue, "pause"), reason="the queue cannot pause anybody yet")
 def test_a_lead_pauses_and_calibrates(do: Any, project: int) -> None:
     do("review_pause", project=project, annotator="ann", on=True)
     do("review_calibrate", project=project, annotator="ann", state="again")

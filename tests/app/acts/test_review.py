@@ -12,7 +12,7 @@ from tests.app.acts.conftest import do as act
 from workbench.app.house import House
 from workbench.errors import NotFound, UsageError
 from workbench.schema import Candidate, Judgement, Message, make_item
-from workbench.store import items, judgements, snapshots
+from workbench.store import items, judgements, projects, snapshots
 from workbench.store.db import uid
 
 PAIR = {"choice": 1, "strength": 3}
@@ -149,3 +149,15 @@ def chosen(snapshot: snapshots.Snapshot) -> dict[str, str]:
     """The text that won, by key of the item."""
     rows = pq.read_table(snapshot.folder / "pairs.parquet").to_pylist()
     return {row["item_key"]: row["chosen"][-1]["content"] for row in rows}
+
+
+def test_what_names_its_model_waits_for_a_lead_where_the_project_says_so(house: House, do: Any) -> None:
+    number = do("project_create", name="held")["id"]
+    projects.change(house.store, "local", number, names="hold")
+    answers = tuple(Candidate((Message("assistant", text),)) for text in ("I am ChatGPT, made by OpenAI.", "Water it."))
+    [held] = items.add(house.store, "local", [make_item(number, (Message("user", "Who?"),), answers)])
+    assert house.queue.lease("ann", number, "pair", "tab")["items"] == []
+    assert do("review_queue", project=number)["counts"]["held"] == 1
+    assert do("review_queue", project=number)["items"] == [held]
+    do("review_decide", item=held, payload=PAIR)
+    assert do("review_queue", project=number)["counts"]["held"] == 0

@@ -20,7 +20,7 @@ def review_report(house: House, actor: str, *, project: int | str, axis: str = A
     """How far labels can be trusted: agreement, noise, bias, people; how much is done and how long the rest takes."""
     found = axis_of(house.project(project), axis)
     told = reported(house.store, found.id, axis)
-    done = progress_of(house, actor, found)
+    done = progress_of(house, actor, found, axis)
     rest, pace = max(0, done["needed"] - done["done"]), told["median_s"]
     files = {str(made["id"]): made["file"] for made in house.store.latest("imports", "project = ?", found.id)}
     imported = {f"{files.get(number, '')} ({number})": figures for number, figures in told["imported"].items()}
@@ -34,6 +34,7 @@ def review_person(house: House, actor: str, *, project: int | str, annotator: st
     found = axis_of(house.project(project), axis)
     told = reported(house.store, found.id, axis)
     row = next((person for person in told["people"] if person["annotator"] == annotator), None)
+    stands = house.queue.standing(found.id)
     shared = told["confusion"]
     others = []
     if annotator in shared["people"]:
@@ -44,8 +45,8 @@ def review_person(house: House, actor: str, *, project: int | str, annotator: st
         "person": row,
         "days": [day for day in told["days"] if day["annotator"] == annotator],
         "others": others,
-        "paused": bool(last(house.store, "pause", found.id, annotator).get("on", False)),
-        "calibration": last(house.store, "calibration", found.id, annotator).get("state"),
+        "paused": annotator in stands.paused,
+        "calibration": "passed" if annotator in stands.calibrated else "again" if annotator in stands.again else None,
     }
 
 
@@ -125,16 +126,10 @@ def write_csv(path: Path, rows: list[dict[str, Json]]) -> bool:
     return bool(rows)
 
 
-def progress_of(house: House, actor: str, project: Project) -> dict[str, int]:
+def progress_of(house: House, actor: str, project: Project, axis: str) -> dict[str, int]:
     """Done and needed of all tasks together."""
-    found = [house.queue.progress(actor, project.id, task) for task in project.tasks]
+    found = [house.queue.progress(actor, project.id, task, axis) for task in project.tasks]
     return {name: sum(task[name] for task in found) for name in ("done", "needed")}
-
-
-def last(store: Store, kind: str, project: int, annotator: str) -> dict[str, Json]:
-    """The newest event of a kind about somebody in a project."""
-    where = "kind = ? AND (payload ->> 'project')::INTEGER = ? AND payload ->> 'annotator' = ?"
-    return next(reversed(store.latest("events", where, kind, project, annotator)), {})
 
 
 def reported(store: Store, project: int, axis: str) -> dict[str, Any]:

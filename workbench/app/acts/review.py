@@ -1,6 +1,6 @@
 """Acts of a lead on items: what waits, all that was said of one, decisions. Leaves out figures (`quality`)."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ from workbench.store import items
 from workbench.store.db import uid
 from workbench.store.projects import OVERALL, Project
 
-Kind = Literal["disagreement", "conflict", "flag", "gold", "both_bad", "decided"]
+Kind = Literal["disagreement", "conflict", "flag", "held", "gold", "both_bad", "decided"]
 AT_ONCE = 500
 Axis = Field(OVERALL, max_length=31)
 Note = Field("", max_length=2000)
@@ -33,9 +33,11 @@ def review_queue(
     """How many items wait, by reason, and the numbers of those of one reason: `kind`, else the first that has some."""
     found = axis_of(house.project(project), axis)
     waiting = adjudication.waiting(house.store, found.id, axis, annotator)
-    chosen = kind or next((name for name in adjudication.KINDS if waiting[name]), adjudication.KINDS[0])
+    waiting["held"] = [] if annotator else held(house, found, axis)
+    kinds = get_args(Kind)
+    chosen = kind or next((name for name in kinds[:-1] if waiting[name]), kinds[0])
     return {
-        "counts": {name: len(ids) for name, ids in waiting.items()},
+        "counts": {name: len(waiting[name]) for name in kinds},
         "kind": chosen,
         "items": waiting[chosen][:AT_ONCE],
         "people": adjudication.people(house.store, found.id),
@@ -48,13 +50,14 @@ def review_item(house: House, actor: str, *, item: int, axis: str = Axis) -> dic
     """The item as a browser may see it and all that was said of it. Models are named once a lead has decided."""
     found = item_of(house, item, axis)
     order, known = order_of(house, actor, found, axis), adjudication.case(house.store, item, axis)
+    mask = house.project(found.project).names == "mask"
     named = known["decision"] is not None
     return {
         "item": item,
         "axis": axis,
         "task": task_of(found),
         "order": order,
-        **shown(found, order),
+        **shown(found, order, mask=mask),
         **known,
         "tags": found.tags,
         "models": [found.candidates[i].source for i in order] if named else None,
@@ -136,3 +139,10 @@ def task_of(item: Item) -> str:
 def order_of(house: House, actor: str, item: Item, axis: str) -> tuple[int, ...]:
     """The order in which a lead sees the answers: drawn as an annotator's is."""
     return house.queue.views.order(item.project, axis, item.id, actor, len(item.candidates))
+
+
+def held(house: House, project: Project, axis: str) -> list[int]:
+    """Items kept from annotators because a model names itself in them, as far as the queue has come upon them."""
+    with house.store.lock:
+        lines = [line for (number, on, _), line in house.queue.lines.items() if (number, on) == (project.id, axis)]
+        return sorted(line.ids[place] for line in lines for place, why in line.shut.items() if why == {"named"})

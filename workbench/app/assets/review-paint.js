@@ -1,35 +1,14 @@
 // What waits, an item with all that was said of it, and the desk at which a lead decides, as elements. No acts here.
 
+import { SIDES, answersOf, inWords as words } from "./label-answers.js";
 import { h, paintItem } from "./label-paint.js";
 
-const SIDES = [
-  { title: "is.first", choices: [["1", "much", 0, 3], ["2", "better", 0, 2], ["3", "slightly", 0, 1]] },
-  { title: "is.neither", choices: [["0", "tie", "tie", null], ["9", "both_bad", "both_bad", null]] },
-  { title: "is.second", choices: [["4", "slightly", 1, 1], ["5", "better", 1, 2], ["6", "much", 1, 3]] },
-];
-const THUMBS = [
-  { keys: ["1", "A"], text: "good", payload: { candidate: 0, label: true } },
-  { keys: ["2", "D"], text: "bad", payload: { candidate: 0, label: false } },
-];
-const STRENGTHS = { 1: "slightly", 2: "better", 3: "much" };
 const USUAL = ["label", "overlap"];
 const AS_SEEN = { source: false, edits: {} };
 
-const sideOf = ({ title, choices }) => ({ title, choices: choices.map(([key, text, choice, strength]) => ({ keys: [key], text, payload: { choice, strength } })) });
-
-export function choicesOf(task) {
-  if (task === "rank") return [];
-  return task === "thumb" ? THUMBS : SIDES.flatMap((side) => sideOf(side).choices);
-}
-
-// An answer in words; candidates by position on screen.
-export function inWords({ choice, strength, label: good, tiers, best, worst, score, candidate }, say, label) {
-  if (tiers) return tiers.length ? tiers.map((tier) => tier.map((at) => at + 1).join(" = ")).join(" > ") : say("none_acceptable");
-  if (best !== undefined) return say("best_worst", { best: best + 1, worst: worst + 1 });
-  if (score !== undefined) return say("score", { n: candidate + 1, score });
-  if (good !== undefined) return label(good ? "said.good" : "said.bad");
-  if (choice !== 0 && choice !== 1) return label(`said.${choice}`);
-  return label(`said.${STRENGTHS[Math.round(strength)] ?? "better"}.${choice + 1}`);
+// An answer in words; a rating is of one answer.
+function inWords(payload, say, label) {
+  return payload.score === undefined ? words(payload, label) : say("score", { n: payload.candidate + 1, score: payload.score });
 }
 
 // What a payload of candidate indexes says of positions on screen.
@@ -88,7 +67,10 @@ function paintGold({ gold, order }, say, label) {
   return [h("p", { className: "notice gold-is" }, h("b", { textContent: say("gold.right", { answer: right }) }), gold.explanation ? ` ${gold.explanation}` : "")];
 }
 
-const known = (label, group, word) => { const text = label(`${group}.${word}`); return text === `label.${group}.${word}` ? word : text; };
+function known(label, group, word) {
+  const key = `${group}.${word.replaceAll(" ", "_")}`;
+  return label(key) === `label.${key}` ? word : label(key);
+}
 
 function paintVote(vote, found, say, label) {
   const payload = byPosition(vote.payload, found.order);
@@ -101,7 +83,7 @@ function paintVote(vote, found, say, label) {
   const { chips = [], text = "" } = vote.reason ?? {};
   return h("li", {}, h("b", { className: "who", textContent: nameOf(vote.annotator, say) }), h("span", { className: "choice", "data-side": String(payload.choice ?? ""), textContent: said }),
     h("span", { className: "facts", textContent: facts.join(" · ") }),
-    chips.length || text ? h("p", { className: "reason" }, ...chips.map((chip) => h("span", { className: "chip", textContent: known(label, "reason", chip) })), text) : null,
+    chips.length || text ? h("p", { className: "reason" }, ...chips.map((chip) => h("span", { className: "chip", textContent: known(label, "chip", chip) })), text) : null,
     vote.kind === "edit" ? h("p", { className: "reason plain", textContent: payload.messages.map(({ content }) => content).join("\n\n") }) : null);
 }
 
@@ -113,7 +95,7 @@ export function paintDesk(found, say, label, review) {
   const box = h("input", { type: "checkbox", checked: Boolean(found.gold), onchange: () => { box.blur(); review.gold(box.checked); } }); // keys decide again
   return [h("h2", { textContent: say("decide") }), ...paintDecision(found, say, label),
     found.withdrawn ? h("p", { className: "quiet", textContent: say("is_withdrawn") }) : null,
-    h("div", { className: "choices", "data-task": found.task }, ...(found.task === "rank" ? paintRanking(found, say, review) : paintChoices(found, label, review))),
+    h("div", { className: "choices", "data-task": found.task }, ...(found.task === "rank" ? paintRanking(found, say, label, review) : paintChoices(found, label, review))),
     h("label", { className: "note" }, h("span", { textContent: say("note") }), note),
     h("label", { className: "gold" }, box, h("span", {}, h("b", { textContent: say("gold") }), h("small", { textContent: say("gold.help") }))),
     h("div", { className: "row" }, found.flags.length ? h("button", { type: "button", className: "clear", textContent: say("clear"), onclick: () => review.clear() }) : null,
@@ -132,12 +114,13 @@ function paintDecision({ decision, models, order }, say, label) {
 function paintChoices({ task }, label, review) {
   const button = ({ keys, text, payload }) => h("button", { type: "button", className: "choice", "data-side": String(payload.choice ?? payload.label), "aria-keyshortcuts": keys.join(" ").toLowerCase(), onclick: () => review.decide(payload) },
     h("kbd", { textContent: keys[0], ariaHidden: "true" }), h("span", { textContent: label(text) }));
-  if (task === "thumb") return [h("div", { role: "group", ariaLabel: label("is.this") }, ...THUMBS.map(button))];
-  return SIDES.map(sideOf).map(({ title, choices }) => h("div", { role: "group", ariaLabel: label(title) }, h("p", { textContent: label(title), ariaHidden: "true" }), ...choices.map(button)));
+  const group = (title, choices) => h("div", { role: "group", ariaLabel: label(title) }, h("p", { textContent: label(title), ariaHidden: "true" }), ...choices.map(button));
+  if (task === "thumb") return [group("is.this", answersOf(task))];
+  return SIDES.map(({ side, title }) => group(title, answersOf(task).filter((choice) => choice.side === side)));
 }
 
 // Typed best first: 2 1=3 is answer 2, then 1 and 3 level.
-function paintRanking({ answers }, say, review) {
+function paintRanking({ answers }, say, label, review) {
   const field = h("input", { ariaLabel: say("rank"), placeholder: say("rank.example"), autocomplete: "off" });
   const form = h("form", {}, h("span", { textContent: say("rank") }), field, h("button", { className: "choice", textContent: say("rank.decide") }));
   form.addEventListener("submit", (event) => {
@@ -148,7 +131,7 @@ function paintRanking({ answers }, say, review) {
     else review.tell(say("rank.wrong", { n: answers.length }), true);
   });
   const all = h("button", { type: "button", className: "choice", textContent: say("rank.level"), onclick: () => review.decide({ tiers: [answers.map((_, at) => at)] }) });
-  const none = h("button", { type: "button", className: "choice", textContent: say("none_acceptable"), onclick: () => review.decide({ tiers: [] }) });
+  const none = h("button", { type: "button", className: "choice", textContent: label("said.none"), onclick: () => review.decide({ tiers: [] }) });
   return [form, h("div", {}, all, none)];
 }
 

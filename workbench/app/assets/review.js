@@ -1,9 +1,10 @@
 // The Decide tab of the Review page: what waits, one item after the other, the lead's word on it.
 // Leaves out how an item and what was said of it become elements (review-paint.js).
 
+import { answersOf, inWords } from "./label-answers.js";
 import { isForOthers, keyOf } from "./label-keys.js";
 import { h } from "./label-paint.js";
-import { choicesOf, inWords, paintCase, paintDesk, paintQueues } from "./review-paint.js";
+import { paintCase, paintDesk, paintQueues } from "./review-paint.js";
 
 let unmount = () => {};
 
@@ -142,7 +143,7 @@ class Review {
     return this.act(async (item) => {
       await this.do("review_decide", { item, axis, payload: byIndex(payload, found.order), note });
       if (gold || found.gold) await this.do("review_gold", { item, axis, explanation: note || (found.gold?.explanation ?? ""), on: gold });
-    }, this.say("decided_as", { answer: inWords(payload, this.say, this.label) }));
+    }, this.say("decided_as", { answer: inWords(payload, this.label) }));
   }
 
   // With a decision it holds at once, without one as soon as there is one.
@@ -173,7 +174,7 @@ class Review {
   key(event) {
     if (isForOthers(event) || !this.case || !this.root.offsetParent || document.querySelector("dialog[open]")) return;
     const key = keyOf(event);
-    const choice = choicesOf(this.case.task).find(({ keys }) => keys.includes(key));
+    const choice = answersOf(this.case.task).find(({ keys }) => keys.includes(key));
     if (choice) this.decide(choice.payload);
     else if (key === "J") this.move(1);
     else if (key === "K") this.move(-1);

@@ -57,6 +57,7 @@ def test_a_guideline_has_a_version_that_grows_with_its_words(store, project) -> 
     assert projects.change(store, "lead", project.id, guideline="Be kind.", quota=3).version == 1
     found = projects.change(store, "lead", project.id, axes={"safety": "Do no harm."})
     assert (found.version, found.guidelines) == (2, {"overall": "Be kind.", "safety": "Do no harm."})
+    assert projects.create(store, "lead", "Coffee", guideline="Be kind.").version == 1
 
 
 def test_members_are_everybody_until_some_are_named(store, project) -> None:

@@ -74,7 +74,7 @@ def create(
 ) -> Project:
     with store.lock:
         project = Project(store.next_id("projects"), name.strip(), list(tasks), eval_share, **rules)
-        return _put(store, actor, project)
+        return _put(store, actor, replace(project, version=int(any(project.guidelines.values()))))
 
 
 def change(store: Store, actor: str, id: int | str, /, **new: Json) -> Project:

@@ -326,6 +326,7 @@ def test_an_edit_wins_and_is_demonstrated(store, freeze, pair, vote) -> None:
         vote(lost, **said(1, 3)),
         edit(lost, "ann", 0, "so-so", vote),  # of the worse one: nothing is said of the better
         edit(lost, "bob", 0, "so-so", vote),
+        edit(lost, "eve", 0, others[1], vote),  # not a new text
     )
     made = freeze()
     rows = [row for row in read(made, "pairs") if text(row["chosen"]) not in "xy"]

@@ -5,6 +5,7 @@ bias and people, all blind votes. Imports have figures of their own. Gold, calib
 """
 
 import json
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ from workbench.store.votes import FRESH, PLANNED, Cast, Facts, Votes, by_people,
 
 WORK = (*FRESH, "compare")
 MOST_TAGS = 50
+MOST_PEOPLE = 50
 QUARTER = 900 * 10**6  # microseconds: in no time zone does a day begin within a quarter of an hour
 
 
@@ -66,8 +68,10 @@ def figures(planned: Cast) -> dict[str, Estimate]:
 
 
 def pair_tables(planned: Cast) -> list[Array]:
-    """The (k, k) table of each two annotators, of those with enough votes to share any."""
-    busy = np.flatnonzero(np.bincount(planned.who, minlength=1) >= agreement.SHARED)
+    """The (k, k) table of each two annotators, of the busiest with enough votes to share any."""
+    votes = np.bincount(planned.who, minlength=1)
+    busy = np.sort(np.argsort(-votes, kind="stable")[:MOST_PEOPLE])
+    busy = busy[votes[busy] >= agreement.SHARED]
     mine = np.isin(planned.who, busy)
     who = np.searchsorted(busy, planned.who[mine])
     tables = cross(planned.unit[mine], who, planned.category[mine], len(busy), planned.categories)
@@ -95,17 +99,21 @@ def slices(planned: Cast) -> dict[str, list[dict[str, Any]]]:
     day, dates = local_days(votes.ts[last])
     weeks = np.array([f"{d.isocalendar().year}-W{d.isocalendar().week:02}" for d in dates], str)[day]
     tagged = [json.loads(text or "[]") for text in votes.names["tags"]]
-    tags = {tag: np.array([tag in t for t in tagged])[votes.tags[last]] for t in tagged for tag in t}
+    often = np.bincount(votes.tags[last][twice], minlength=len(tagged)).tolist()
+    seen: Counter[str] = Counter()
+    for tags, n in zip(tagged, often, strict=True):
+        seen.update(dict.fromkeys(tags, n))
 
     def raw(chosen: Array) -> Estimate:
         return agreement.raw_agreement(counts[chosen], planned.group[chosen], planned.item[chosen])
 
     versions = votes.guideline[last]
-    common = sorted(tags, key=lambda tag: (-(tags[tag] & twice).sum(), tag))[:MOST_TAGS]
+    common = [tag for tag, n in sorted(seen.items(), key=lambda kv: (-kv[1], kv[0])) if n][:MOST_TAGS]
+    having = {tag: np.array([tag in tags for tags in tagged])[votes.tags[last]] for tag in common}
     return {
         "weeks": [{"week": str(w), "raw": raw(twice & (weeks == w))} for w in np.unique(weeks[twice])],
         "versions": [{"version": int(v), "raw": raw(twice & (versions == v))} for v in np.unique(versions[twice])],
-        "tags": [{"tag": tag, "raw": raw(twice & tags[tag])} for tag in common if (twice & tags[tag]).any()],
+        "tags": [{"tag": tag, "raw": raw(twice & having[tag])} for tag in common],
     }
 
 

@@ -91,7 +91,6 @@ class Frozen:
             yield "prompts", {**self.common, **told, "source": str(self.item.origin.get("dialect") or "")}
         thumbs = {at: of_thumb(self.votes[f"thumb {at}"]) for at in range(len(self.texts))}
         thumbs = {at: verdict for at, verdict in thumbs.items() if verdict and self.agreed(verdict)}
-        whole = None
         if len(self.texts) == 2 and (whole := of_pair(self.votes["pair"])) and self.agreed(whole):
             yield from self.of_pair(whole)
             thumbs = self.implied(whole) | thumbs
@@ -145,7 +144,10 @@ class Frozen:
             yield "demonstrations", self.demonstration(verdict.tiers[0][0], "winner")
 
     def of_edits(self) -> Iterator[tuple[str, Row]]:
-        """A better text wins against its parent, and against what its writer places level with the parent or below."""
+        """A better text wins against its parent, and against what its writer places level with the parent or below.
+
+        A text that became one of the other answers says nothing new.
+        """
         writers: dict[str, dict[int, list[Vote]]] = {}
         texts: dict[str, list[dict[str, str]]] = {}
         for edit in self.votes["edit"]:
@@ -153,6 +155,8 @@ class Frozen:
             own = [v for v in self.votes["pair"] + self.votes["rank"] if v["annotator"] == edit["annotator"]]
             beaten = [parent, *(not_above(own[-1], parent, len(self.texts)) if own else [])]
             name = digest([spoken(m) for m in said])
+            if name in self.hashes:
+                continue
             texts[name] = plain(said)
             for worst in beaten:
                 writers.setdefault(name, {}).setdefault(worst, []).append(edit)

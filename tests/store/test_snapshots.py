@@ -385,6 +385,7 @@ def test_what_a_lead_lets_in(store, freeze, pair, asked, vote) -> None:
     assert kept() == {"split", "weak", "sure", "tie"}
     assert kept(min_agreement=0.7) == {"weak", "sure", "tie"}
     assert kept(min_strength=2) == {"sure"}  # split: (3 + 3 - 3) / 3 = 1
+    assert freeze(min_strength=2).hash == freeze(min_strength=2.0).hash
     assert kept(without=["c"]) == {"split", "weak", "sure", "tie"}
     assert kept(without=["a"]) == {"split", "sure"}
     made = freeze(without=["a", "b"])

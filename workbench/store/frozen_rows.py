@@ -106,7 +106,7 @@ class Frozen:
     def agreed(self, verdict: Verdict, agreeing: int | None = None) -> bool:
         """Whether as many of its votes agree as the policy asks for; a lead's word needs no votes."""
         agreeing = verdict.n_agree if agreeing is None else agreeing
-        return verdict.source == ADJUDICATION or agreeing >= self.policy["min_agreement"] * verdict.n_votes
+        return verdict.source == ADJUDICATION or agreeing + 1e-9 >= self.policy["min_agreement"] * verdict.n_votes
 
     def firm(self, verdict: Verdict) -> bool:
         """Whether the difference is as strong as the policy asks for; where nobody said how strong, it is."""

@@ -118,6 +118,7 @@ def policy_of(project: projects.Project, wanted: dict[str, Json]) -> dict[str, J
     for name, most in (("min_agreement", 1), ("min_strength", 3)):
         if not 0 <= rules[name] <= most:
             raise UsageError(f"{name} {rules[name]!r}: from 0 to {most}")
+        rules[name] = float(rules[name])
     return rules | {name: sorted(set(rules[name])) for name in ("purposes", "without")}
 
 

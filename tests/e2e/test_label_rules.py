@@ -116,6 +116,7 @@ def test_the_page_says_why_there_is_no_item(
     desk.press("1")
     expect(end).to_contain_text("That was today’s share")
     expect(end).to_contain_text("You labelled 1")
+    expect(end.get_by_role("link")).to_have_text(["To the project"])
     shot(desk.page, "label-quota")
     desk.saved()
     server.do("project_change", project=project, quota=None, deadline="2020-01-02")

@@ -4,12 +4,13 @@ import { axisName } from "./label-dialogs.js";
 import { h } from "./label-paint.js";
 
 export const LOOKS_AGAIN = { wait_s: 15, saving: 1, others: 30, paused: 30, untaught: 30 }; // seconds at most until the page asks again
+const EVERYWHERE = new Set(["paused", "quota", "deadline"]); // of the whole project: no other axis or task goes on
 const COUNTED = new Set(["all_done", "others", "quota", "deadline"]);
 
 // {kind, title, text, actions} for a reason the queue gave. `elsewhere`: [axis, task] that still need labels.
 export function endOf(reason, { say, progress, project, lead, elsewhere, open, again }) {
   const kind = `end.${reason}`;
-  const more = elsewhere.slice(0, 2).map(([axis, task]) => link("#", goTo(project, axis, task, say), () => open(axis, task)));
+  const more = (EVERYWHERE.has(reason) ? [] : elsewhere.slice(0, 2)).map(([axis, task]) => link("#", goTo(project, axis, task, say), () => open(axis, task)));
   const look = LOOKS_AGAIN[reason] > 1 ? link("#", say("look_again"), again) : null;
   const done = COUNTED.has(reason) ? figures(progress, say) : "";
   const text = say(`${kind}.text`, { quota: project.quota, deadline: project.deadline });

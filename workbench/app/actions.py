@@ -19,7 +19,7 @@ from workbench.app.acts import (
 )
 from workbench.app.acts.act import logged
 
-# Those that read, or whose judgement is their line in the audit log.
+# Those that read, or that leave a line of their own in the audit log: a judgement, a pause.
 QUIET = (
     projects.projects,
     data.data,
@@ -40,6 +40,8 @@ QUIET = (
     review.review_withdraw,
     quality.review_report,
     quality.review_person,
+    quality.review_pause,
+    quality.review_calibrate,
     people.users,
     people.annotators,
     tokens.tokens,
@@ -68,8 +70,6 @@ LOGGED = (
     compare.compare_ask,
     compare.compare_vote,
     compare.compare_set,
-    quality.review_pause,
-    quality.review_calibrate,
     quality.review_export,
     people.user_add,
     people.user_reset,

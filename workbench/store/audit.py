@@ -16,7 +16,7 @@ LOG = """WITH log AS (
         FROM events WHERE kind = 'audit'
     UNION ALL
     SELECT seq, ts, actor, kind, payload FROM events WHERE kind NOT IN
-        ('audit', 'genesis', 'segment', 'account', 'project', 'import', 'snapshot', 'run', 'token')
+        ('audit', 'genesis', 'segment', 'account', 'project', 'import', 'snapshot', 'run', 'scores', 'token')
     UNION ALL
     SELECT seq, ts, annotator, if(purpose = 'adjudication', purpose, kind),
         json_object('item', item, 'axis', axis)::VARCHAR

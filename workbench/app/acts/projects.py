@@ -32,7 +32,6 @@ class Rules(TypedDict, total=False):
     gold: float
     repeats: float
     calibrate: bool
-    ordered: bool
     best_worst: bool
     names: Literal["mask", "warn", "hold"]
     quota: int | None

@@ -37,7 +37,8 @@ def build(house: House, t: gr.I18n) -> tuple[gr.Accordion, gr.Dropdown, gr.Butto
     inputs, shown = list(fields.values()), [form, people, link]
     lead = requires(house.accounts, "lead")
     which.input(lead(partial(opened, house)), which, [*shown, *inputs], **QUIET)
-    gr.on([invite.click, guest.submit], lead(partial(ask, house)), [which, guest], [guest, link, people], **QUIET)
+    made = [guest, link, people, fields["members"]]
+    gr.on([invite.click, guest.submit], lead(partial(ask, house)), [which, guest], made, **QUIET)
     return card, which, save, [form, *inputs]
 
 
@@ -87,13 +88,12 @@ def advanced_fields(t: gr.I18n) -> Fields:
 def opened(house: House, request: gr.Request, number: int) -> list[Any]:
     """The form as the project is; `values` has the order of the fields."""
     found, lang = projects.get(house.store, number), words.lang_of(request)
-    names = [a["name"] for a in ACTIONS["annotators"](house, request.username)["annotators"]]
     values = values_of(found)
     text = (
         words.say(lang, "settings.guideline", n=found.version) if found.version else words.say(lang, "home.guideline")
     )
     values["guideline"] = gr.Textbox(value=found.guideline, label=text)
-    values["members"] = gr.Dropdown(choices=sorted({*names, *(found.members or [])}), value=found.members or [])
+    values["members"] = members(house, request, found)
     return [gr.Column(visible=True), team(house, request, found), gr.Textbox(visible=False), *values.values()]
 
 
@@ -137,7 +137,15 @@ def save(house: House, request: gr.Request, number: int, *given: Any) -> None:
 def ask(house: House, request: gr.Request, number: int, name: str) -> list[Any]:
     """Invite an annotator into the project."""
     made = ACTIONS["user_add"](house, request.username, name=(name or "").strip(), project=number)
-    return ["", linked(request, made), team(house, request, projects.get(house.store, number))]
+    found = projects.get(house.store, number)
+    return ["", linked(request, made), team(house, request, found), members(house, request, found)]
+
+
+def members(house: House, request: gr.Request, found: Project) -> gr.Dropdown:
+    """Whom the project can be open to, and whom it is."""
+    names = [a["name"] for a in ACTIONS["annotators"](house, request.username)["annotators"]]
+    chosen = found.members or []
+    return gr.Dropdown(choices=sorted({*names, *chosen}), value=chosen)
 
 
 def team(house: House, request: gr.Request, found: Project) -> str:

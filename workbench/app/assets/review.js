@@ -55,6 +55,8 @@ class Review {
   tell(text, bad = false) {
     this.said.textContent = text;
     this.said.classList.toggle("bad", bad);
+    clearTimeout(this.telling);
+    this.telling = setTimeout(() => { this.said.textContent = ""; }, 8000);
   }
 
   get current() {
@@ -106,6 +108,7 @@ class Review {
     this.desk.replaceChildren(...paintDesk(found, this.say, this.label, this), this.said);
     this.root.dataset.item = wanted;
     this.middle.querySelector("h2").focus({ preventScroll: true });
+    if (this.middle.getBoundingClientRect().top < 0) this.middle.scrollIntoView();
     this.fetch(this.items[at + 1]);
     return null;
   }
@@ -146,10 +149,10 @@ class Review {
     }, this.say("decided_as", { answer: inWords(payload, this.label) }));
   }
 
-  // With a decision it holds at once, without one as soon as there is one.
+  // It takes its answer from a decision: without one it waits for that.
   gold(on) {
-    if (!this.case.decision) return null;
-    const explanation = this.desk.querySelector("textarea").value || (this.case.decision.reason?.text ?? "");
+    if (!this.case[on ? "decision" : "gold"]) return null;
+    const explanation = this.desk.querySelector("textarea").value;
     return this.act((item) => this.do("review_gold", { item, axis: this.axis, explanation, on }), this.say(on ? "is_gold" : "is_not_gold"), true);
   }
 

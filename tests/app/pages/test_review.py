@@ -15,8 +15,9 @@ ROW |= {"left": SHARE, "longer": SHARE, "reliability": 0.91, "marked": ["left"]}
 
 def test_a_value_stands_with_its_interval_and_count() -> None:
     told = shapes.written("en", SHARE, shapes.SHARE)
-    assert told == "<b>75%</b> <span>(60–90%) n = 1,200</span>"
-    assert "0.75" in shapes.written("en", SHARE, shapes.BEYOND_CHANCE)
+    assert told == "<b>75%</b> <span>(60 – 90%) n = 1,200</span>"
+    below = {"value": -0.1, "low": -0.2, "high": -0.05, "n": 40}
+    assert "−0.10</b> <span>(−0.20 – −0.05)" in shapes.written("en", below, shapes.BEYOND_CHANCE)
 
 
 @pytest.mark.parametrize(

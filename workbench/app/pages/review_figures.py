@@ -63,6 +63,9 @@ class Scale(NamedTuple):
         """Percent of the way."""
         return 100 * min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
 
+    def text(self, value: float) -> str:
+        return self.form.format(value).replace("-", "−")
+
 
 SHARE = Scale(0.0, 1.0, "{:.0%}")
 HALF = SHARE._replace(reference=0.5)
@@ -106,13 +109,13 @@ def written(lang: str, est: Est, scale: Scale) -> str:
     if est["value"] is None:
         return f"<span>{parts.safe(missing(lang, est))}</span>"
     counted = words.say(lang, "review.n", n=f"{est['n']:,}")
-    return f"<b>{scale.form.format(est['value'])}</b> <span>{parts.safe(between(lang, est, scale))} {counted}</span>"
+    return f"<b>{scale.text(est['value'])}</b> <span>{parts.safe(between(lang, est, scale))} {counted}</span>"
 
 
 def between(lang: str, est: Est, scale: Scale) -> str:
     if est.get("low") is None:
         return ""
-    low, high = (scale.form.format(est[end]) for end in ("low", "high"))
+    low, high = (scale.text(est[end]) for end in ("low", "high"))
     return words.say(lang, "review.between", low=low.removesuffix("%"), high=high)
 
 
@@ -128,7 +131,7 @@ def short(lang: str, est: Est, scale: Scale, mark: str) -> parts.Html | str:
     """For a cell of a table: the interval stands under its value."""
     if est["value"] is None:
         return "–"
-    value, interval = scale.form.format(est["value"]) + mark, between(lang, est, scale)
+    value, interval = scale.text(est["value"]) + mark, between(lang, est, scale)
     return parts.Html(f"{parts.safe(value)}<small>{parts.safe(interval)}</small>")
 
 

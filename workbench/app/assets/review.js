@@ -48,7 +48,7 @@ class Review {
       return await ask("POST", `/api/do/${act}`, values);
     } catch (error) {
       this.tell(error.message, true);
-      throw error;
+      throw Object.assign(error, { told: true });
     }
   }
 
@@ -70,7 +70,7 @@ class Review {
     this.read.clear();
     const { project, axis, kind, annotator } = this;
     const found = await this.do("review_queue", { project, axis, kind, annotator });
-    Object.assign(this, { kind: found.kind, items: found.items, axes: found.axes, at: 0 });
+    Object.assign(this, { kind: found.kind, items: found.items, all: found.counts[found.kind], axes: found.axes, at: 0 });
     this.drawQueues(found);
     await this.show(0);
   }
@@ -90,8 +90,13 @@ class Review {
     return this.show(Math.max(0, this.at + by));
   }
 
+  // Each item is asked for once, the next one before it is needed.
   fetch(item) {
-    if (item && !this.read.has(item)) this.read.set(item, this.do("review_item", { item, axis: this.axis }));
+    if (!this.read.has(item)) {
+      const found = this.do("review_item", { item, axis: this.axis });
+      this.read.set(item, found);
+      found.catch(() => this.read.delete(item));
+    }
     return this.read.get(item);
   }
 
@@ -103,13 +108,13 @@ class Review {
     const found = await this.fetch(wanted);
     if (this.current !== wanted) return null;
     this.case = found;
-    const place = this.say("place", { n: at + 1, all: this.items.length });
+    const place = this.say("place", { n: at + 1, all: this.all });
     this.middle.replaceChildren(...paintCase(found, place, this.say, this.label, (by) => this.move(by)));
     this.desk.replaceChildren(...paintDesk(found, this.say, this.label, this), this.said);
     this.root.dataset.item = wanted;
     this.middle.querySelector("h2").focus({ preventScroll: true });
     if (this.middle.getBoundingClientRect().top < 0) this.middle.scrollIntoView();
-    this.fetch(this.items[at + 1]);
+    if (at + 1 < this.items.length) this.fetch(this.items[at + 1]);
     return null;
   }
 
@@ -134,7 +139,9 @@ class Review {
       this.tell(said);
       await (stay ? this.show(this.at) : this.move(1));
       await this.recount();
-    } catch { /* it was told */ } finally {
+    } catch (error) {
+      if (!error.told) throw error;
+    } finally {
       this.busy = false;
     }
   }

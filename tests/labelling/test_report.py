@@ -17,7 +17,7 @@ from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 from workbench.app.actions import ACTIONS
 from workbench.app.house import House
 from workbench.labelling.report import report
-from workbench.schema import Candidate, Judgement, Message, make_item
+from workbench.schema import Candidate, Judgement, Message, make_item, split_hash
 from workbench.settings import Settings
 from workbench.store import items, judgements, snapshots
 from workbench.store.db import Store
@@ -161,6 +161,20 @@ def test_which_votes_count(store, project, fill) -> None:
     assert found["agreement"]["raw"] == {"value": 1.0, "low": pytest.approx(0.912, abs=1e-3), "high": 1.0, "n": 40}
     assert found["imported"] == {}
     assert [row["annotator"] for row in found["people"]] == ["a", "b", "c", "d"]
+
+
+def test_where_a_model_chose_what_is_asked_the_control_arm_speaks(store, project, fill) -> None:
+    ids = fill(250)
+    arm = {row.id for row in items.iter_ids(store, project) if split_hash(row.group_id) < 2000}
+    assert 30 <= len(arm) < 80
+    for_all = [said(id, who, 0 if id in arm else n % 2) for id in ids for n, who in enumerate("ab")]
+    store.append(*for_all)
+    assert report(store, project, "overall")["agreement"]["raw"]["n"] == 250
+    other = next(id for id in ids if id not in arm)
+    store.append(said(other, "a", 0, policy="large_gap"))
+    found = report(store, project, "overall")
+    assert (found["agreement"]["raw"]["n"], found["agreement"]["raw"]["value"]) == (len(arm), 1.0)
+    assert found["votes"] == 500
 
 
 def test_people_by_hand(store, project, fill) -> None:

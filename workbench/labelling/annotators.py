@@ -41,7 +41,7 @@ def people(
     known = sorted({names[n] for n in np.unique(work.annotator)} | {who for who, _ in acts})
     number = {name: n for n, name in enumerate(names)}
     golden, checked = passed(votes.of("gold"), right)
-    others, trust = with_others(planned, len(names)), reliability(fresh, len(names))
+    others, trust = with_others(planned), reliability(fresh, len(names))
     rows, quick = [], {}
     for name in known:
         who = number.get(name, -1)
@@ -96,7 +96,7 @@ def mark(rows: list[dict[str, Any]], quick: dict[str, Estimate]) -> list[dict[st
     return rows
 
 
-def with_others(planned: Cast, people: int) -> dict[int, dict[str, Estimate]]:
+def with_others(planned: Cast) -> dict[int, dict[str, Estimate]]:
     """Of each annotator: how often with the majority of the others on an item, and kappa with the others."""
     counts = tally(planned.unit, planned.category, len(planned.item), planned.categories)
     rest = counts[planned.unit]

@@ -1,6 +1,6 @@
 """All figures of a project for its lead: agreement, noise, bias, people. Leaves out the arithmetic and showing it.
 
-Which votes count: for agreement and noise, planned votes (`label`, `overlap`) on units that two people judged; for
+Which votes count: for agreement and noise, planned votes on units that two people judged (`store.votes.planned`); for
 bias and people, all blind votes. Imports have figures of their own. Gold, calibration and repeats stay apart.
 """
 
@@ -17,7 +17,7 @@ from workbench.labelling.annotators import confusion, people, style_of_choices
 from workbench.labelling.bias import LEAST_OWN, longer, side, style_odds, tested
 from workbench.store import votes as stored
 from workbench.store.db import Store
-from workbench.store.votes import FRESH, PLANNED, Cast, Facts, Votes, by_people, cast, main_cast, repeats
+from workbench.store.votes import FRESH, Cast, Facts, Votes, by_people, cast, main_cast, repeats
 
 WORK = (*FRESH, "compare")
 MOST_TAGS = 50
@@ -32,7 +32,7 @@ def report(store: Store, project: int, axis: str = "overall") -> dict[str, Any]:
         acts = stored.skips_and_flags(cur, project, axis)
         right = stored.gold(cur, project, axis)
     facts = stored.facts(store, project)
-    work, planned = votes.of(*WORK), main_cast(votes.of(*PLANNED))
+    work, planned = votes.of(*WORK), main_cast(stored.planned(votes))
     fresh, again = cast(votes.of(*FRESH), planned.kind), repeats(votes, planned.kind)
     found = figures(planned)
     return {

@@ -41,7 +41,7 @@ def measure(cur: rows.Connection, project: int, policy: dict[str, Any]) -> tuple
     """
     every = votes.read(cur, project, policy["axis"])
     every = every[~every.where("annotator", policy["without"])]
-    own = votes.main_cast(every.of(*votes.PLANNED), COMPARED)
+    own = votes.main_cast(votes.planned(every), COMPARED)
     counts, direction = direction_of(own)
     if direction["n"] < LEAST and "import" in policy["purposes"]:
         named = every.of("import")

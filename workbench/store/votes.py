@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.schema import split_hash
 from workbench.store import rows
 from workbench.store.db import Store
 from workbench.store.verdicts import implied
@@ -19,10 +20,11 @@ PLANNED = ("label", "overlap")
 FRESH = (*PLANNED, "tiebreak")
 KINDS = ("pair", "thumb", "rank", "rating")
 TIE, BOTH_BAD, NONE = 2, 3, -1
+CONTROL = 2000  # the split hashes of the control arm, as in `scores`
 CHOICES, LEVELS = 4, 7  # 0, 1, tie, both bad; +3 to -3
 READ = """SELECT c.seq, c.item, c.annotator, c.purpose, c.kind, epoch_us(c.ts) AS ts, i.group_id, i.n_candidates,
     coalesce(nullif(c.ms_active, 0), c.ms_shown, 0) AS ms, coalesce(c.guideline, 0) AS guideline, i.tags,
-    coalesce(c.shown_order[1], -1) AS first, c.payload,
+    coalesce(c.shown_order[1], -1) AS first, c.policy <> 'control' AS ordered, c.payload,
     CASE c.payload ->> 'choice' WHEN '0' THEN 0 WHEN '1' THEN 1 WHEN 'tie' THEN 2 WHEN 'both_bad' THEN 3 ELSE -1 END
         AS choice,
     coalesce(try_cast(c.payload ->> 'strength' AS DOUBLE), 0) AS strength
@@ -63,6 +65,7 @@ FACTS = f"""WITH texts AS (SELECT id,
 class Votes:
     """One row per label. Words are numbers into `names`; `first` is the candidate shown first, -1 unknown.
 
+    ordered     a reward model chose what was asked
     choice      0, 1, 2 a tie, 3 both bad, -1 not a choice between two
     strength    0 where none was said
     """
@@ -79,6 +82,7 @@ class Votes:
     guideline: Array
     tags: Array
     first: Array
+    ordered: Array
     payload: Array
     choice: Array
     strength: Array
@@ -236,6 +240,18 @@ def last_words(
     names, first, unit = np.unique(key[last], return_index=True, return_inverse=True)
     item, group = votes.item[row][first], votes.group_id[row][first]
     return Cast(votes, row, unit, category, level, names, item, group, categories, levels, kind)
+
+
+def planned(votes: Votes) -> Votes:
+    """What agreement is measured on: votes that were to come whatever others said.
+
+    Where a reward model chose some of what was asked, only the control arm: its choice is no fair sample.
+    """
+    found = votes.of(*PLANNED)
+    if not found.ordered.any():
+        return found
+    control = np.array([split_hash(group) < CONTROL for group in votes.names["group_id"]])
+    return found[control[found.group_id]]
 
 
 def main_cast(votes: Votes, kinds: Iterable[str] = KINDS) -> Cast:

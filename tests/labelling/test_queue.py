@@ -454,8 +454,9 @@ def test_projects_close_their_lines(store: Store, queue: Queue, project: int, fi
     with pytest.raises(Withdrawn):
         queue.submit("ann", say(shown))
     projects.change(store, "lead", project, archived=True)
-    with pytest.raises(NotFound, match="archived"):
-        queue.lease("ann", project, "pair", "t")
+    for number in (project, 99):
+        with pytest.raises(NotFound, match=f"^no project {number}$"):
+            queue.lease("ann", number, "pair", "t")
 
 
 def test_an_unknown_task_is_named(queue: Queue, project: int) -> None:

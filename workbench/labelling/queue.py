@@ -179,9 +179,10 @@ class Queue:
     # --- lines
 
     def _project(self, number: int) -> Project:
-        found = projects.get(self.store, number)
-        if found.archived:
-            raise NotFound(f"project {found.name} is archived")
+        """Of one that is not there for everybody, not even the name is told."""
+        found = next((p for p in projects.all(self.store) if p.id == number and not p.archived), None)
+        if found is None:
+            raise NotFound(f"no project {number}")
         return found
 
     def _line(self, rules: Project, axis: str, task: str) -> Line:

@@ -92,7 +92,7 @@ def test_data_in_and_out(anywhere: Workbench, pairs: Path, tmp_path: Path) -> No
     assert "tour" in anywhere("project", "list", "--archived").out
     assert anywhere("project", "change", "tour", "--no-archive").code == 0
     unsaid = anywhere("project", "change", "tour")
-    assert (unsaid.code, "--guideline" in unsaid.err) == (2, True)
+    assert (unsaid.code, "say what changes in tour" in unsaid.err) == (2, True)
 
     dry = anywhere("import", str(pairs), "--dry-run", "--json").value
     assert dry["report"]["dialect"] == "trl_preference"

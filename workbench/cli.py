@@ -180,6 +180,12 @@ def data(top: Commands) -> None:
     off_on = argparse.BooleanOptionalAction
     it.add_argument("--both-bad-to-thumbs", action=off_on, help="two bad answers are two bad thumbs (default yes)")
     it.add_argument("--pairs-to-thumbs", action=off_on, help="a chosen answer is a good thumb, a rejected one bad")
+    it.add_argument("--axis", help="the labels of a further axis (default overall)")
+    it.add_argument("--rankings", choices=("all", "adjacent", "best_vs_rest"), help="which pairs a ranking gives")
+    it.add_argument("--edits", action=off_on, help="a better text wins against what it improves (default yes)")
+    it.add_argument("--without", action="append", metavar="NAME", help="leave out somebody's labels; may be repeated")
+    it.add_argument("--min-agreement", type=float, metavar="SHARE", help="least share of votes for the side taken")
+    it.add_argument("--min-strength", type=float, metavar="N", help="least mean strength, 0 to 3")
 
     it = top.add("export", "export", "write a data set or a trained model as a Hub folder", project=True)
     it.add_argument("--snapshot", help="export this snapshot (default: a new one)")

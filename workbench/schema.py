@@ -237,6 +237,9 @@ def split_hash(group_id: str, seed: int = 0) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}|{group_id}".encode()).digest(), "big") % 10_000
 
 
+CONTROL = 2000  # groups below are the control arm: asked in hash order, whatever a model says; test groups lie in it
+
+
 def split_of(group_id: str, eval_share: float = 0.1, seed: int = 0) -> Split:
     return "test" if split_hash(group_id, seed) < 10_000 * eval_share else "train"
 

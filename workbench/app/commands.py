@@ -12,6 +12,8 @@ from workbench.errors import INTERRUPTED, InputError, StoreDamaged, UsageError
 from workbench.jobs.folder import END_STATES
 
 START_SECONDS = 5
+POLICY = ("axis", "both_bad_to_thumbs", "pairs_to_thumbs", "rankings", "edits", "without")
+POLICY += ("min_agreement", "min_strength")
 STARTING = ("title", "snapshot_hash", "rewards", "reference")
 SAMPLING = ("temperature", "top_p", "max_new_tokens", "seed")
 ACCEPT = "--accept-rejects"
@@ -79,8 +81,7 @@ def import_(acts: Acts, args: Args) -> Outcome:
 
 
 def snapshot(acts: Acts, args: Args) -> Outcome:
-    policy = given(args, "both_bad_to_thumbs", "pairs_to_thumbs")
-    made = acts.do("snapshot", project=project_of(acts, args), **policy)
+    made = acts.do("snapshot", project=project_of(acts, args), **given(args, *POLICY))
     return Outcome(made, f"snapshot {made['hash']}: {counts(made['rows'])}")
 
 

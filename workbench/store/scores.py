@@ -15,13 +15,12 @@ import pyarrow.parquet as pq
 from workbench.errors import UsageError
 from workbench.jobs.folder import sha256
 from workbench.jobs.models import Model, made_of
-from workbench.schema import Event, Json, split_hash
+from workbench.schema import CONTROL, Event, Json, split_hash
 from workbench.store import snapshots
 from workbench.store.db import Store, uid
 from workbench.store.items import COUNTS
 from workbench.store.projects import Project
 
-CONTROL = 2000  # split hashes below it are the control arm: asked in hash order, whatever a model says
 AT_ONCE = 2000
 COLUMNS = ("item", "form", "prompt", "candidates", "control", "unseen")
 COMPARED = f"""SELECT id, key, group_id, form, prompt, candidates FROM items

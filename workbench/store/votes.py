@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.schema import split_hash
+from workbench.schema import CONTROL, split_hash
 from workbench.store import rows
 from workbench.store.db import Store
 from workbench.store.verdicts import implied
@@ -20,7 +20,6 @@ PLANNED = ("label", "overlap")
 FRESH = (*PLANNED, "tiebreak")
 KINDS = ("pair", "thumb", "rank", "rating")
 TIE, BOTH_BAD, NONE = 2, 3, -1
-CONTROL = 2000  # the split hashes of the control arm, as in `scores`
 CHOICES, LEVELS = 4, 7  # 0, 1, tie, both bad; +3 to -3
 READ = """SELECT c.seq, c.item, c.annotator, c.purpose, c.kind, epoch_us(c.ts) AS ts, i.group_id, i.n_candidates,
     coalesce(nullif(c.ms_active, 0), c.ms_shown, 0) AS ms, coalesce(c.guideline, 0) AS guideline, i.tags,

@@ -21,7 +21,7 @@ from workbench.labelling.places import Places
 from workbench.schema import LABEL_KINDS, Json, Judgement
 
 LEASE_SECONDS = 600.0
-WITHDRAWN, GOLD, ADJUDICATED = "withdrawn", "gold", "adjudicated"
+WITHDRAWN, GOLD, ADJUDICATED, NAMED = "withdrawn", "gold", "adjudicated", "named"
 
 
 class Pick(NamedTuple):

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from workbench.errors import NotFound, StorageUnavailable, UsageError, Withdrawn
 from workbench.labelling import checks, names
-from workbench.labelling.line import Line, Pick
+from workbench.labelling.line import NAMED, Line, Pick
 from workbench.labelling.meaning import agrees
 from workbench.labelling.ordering import policy_of
 from workbench.labelling.people import People
@@ -167,6 +167,12 @@ class Queue:
             self._line(projects.get(self.store, project), OVERALL, "pair")
             return self.people[project]
 
+    def held(self, project: int, axis: str) -> list[int]:
+        """Items kept back because a model names itself in them, as far as the queue has come upon them."""
+        with self.store.lock:
+            lines = [line for (number, on, _), line in self.lines.items() if (number, on) == (project, axis)]
+            return sorted(line.ids[place] for line in lines for place, why in line.shut.items() if why == {NAMED})
+
     def pause(self, actor: str, project: int, annotator: str, *, on: bool) -> None:
         """Serve this person nothing more, or go on."""
         self.standing(project).pause(actor, annotator, on=on)
@@ -302,7 +308,7 @@ class Queue:
             if named and rules.names == "hold":
                 with self.store.lock:
                     line.release(annotator, pick)
-                    line.close(pick.place, "named")
+                    line.close(pick.place, NAMED)
                 continue
             result.append(self._view(annotator, rules, task, line.axis, item, pick) | {"named": named})
         return result

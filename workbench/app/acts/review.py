@@ -33,7 +33,7 @@ def review_queue(
     """How many items wait, by reason, and the numbers of those of one reason: `kind`, else the first that has some."""
     found = axis_of(house.project(project), axis)
     waiting = adjudication.waiting(house.store, found.id, axis, annotator)
-    waiting["held"] = [] if annotator else held(house, found, axis)
+    waiting["held"] = [] if annotator else house.queue.held(found.id, axis)
     kinds = get_args(Kind)
     chosen = kind or next((name for name in kinds[:-1] if waiting[name]), kinds[0])
     return {
@@ -139,10 +139,3 @@ def task_of(item: Item) -> str:
 def order_of(house: House, actor: str, item: Item, axis: str) -> tuple[int, ...]:
     """The order in which a lead sees the answers: drawn as an annotator's is."""
     return house.queue.views.order(item.project, axis, item.id, actor, len(item.candidates))
-
-
-def held(house: House, project: Project, axis: str) -> list[int]:
-    """Items kept from annotators because a model names itself in them, as far as the queue has come upon them."""
-    with house.store.lock:
-        lines = [line for (number, on, _), line in house.queue.lines.items() if (number, on) == (project.id, axis)]
-        return sorted(line.ids[place] for line in lines for place, why in line.shut.items() if why == {"named"})

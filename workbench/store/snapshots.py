@@ -130,12 +130,18 @@ def nameless(rules: dict[str, Json]) -> dict[str, Json]:
 def tally(store: Store, project: int, **policy: Json) -> dict[str, Counter[str]]:
     """`tally_of` a snapshot that would be frozen now. The answer is kept until something is stored."""
     rules = policy_of(projects.get(store, project), policy)
-    return _tally(store, project, store.seq, canonical(rules))
+    return _looked(store, project, store.seq, canonical(rules))[0]
+
+
+def sureness(store: Store, project: int) -> dict[str, Json]:
+    """How sure the labels are that would be frozen now: agreement, eps, their intervals, as the manifest tells them."""
+    return _looked(store, project, store.seq, canonical(policy_of(projects.get(store, project), {})))[1]
 
 
 @lru_cache(8)
-def _tally(store: Store, project: int, seq: int, rules: str) -> dict[str, Counter[str]]:
-    return tally_of(collect(store, project, json.loads(rules))[0])
+def _looked(store: Store, project: int, seq: int, rules: str) -> tuple[dict[str, Counter[str]], dict[str, Json]]:
+    tables, told = collect(store, project, json.loads(rules))
+    return tally_of(tables), told["labels"]
 
 
 def tally_of(tables: Mapping[str, pa.Table]) -> dict[str, Counter[str]]:

@@ -4,7 +4,7 @@ import gradio as gr
 import pytest
 
 from workbench.app import words
-from workbench.app.pages.train import DEARER, FORM, component, filled, given, priced
+from workbench.app.pages.train import DEARER, FORM, component, filled, given, priced, sureness
 from workbench.training.hparams import knobs
 from workbench.training.methods import METHODS, preset
 from workbench.training.metrics import LIKELY, METRICS, SCORES
@@ -52,6 +52,13 @@ def plan(**cost):
         "machine": 16 * 10**9,
     }
     return {"cost": told | cost}
+
+
+def test_how_sure_labels_are_is_said_only_where_it_is_known():
+    known = {"A": {"value": 0.75}, "eps": {"value": 0.146, "low": 0.122, "high": 0.176}, "n": 500}
+    assert "agree on 75% of 500 items: 15% (12% to 18%)" in sureness("en", known)
+    assert sureness("en", {"A": {"value": 0.5}, "eps": {"value": None, "why": "not_identifiable"}, "n": 60}) == ""
+    assert sureness("en", None) == ""
 
 
 def test_the_cost_is_one_line_of_what_is_known():

@@ -19,7 +19,7 @@ from workbench.store import runs as rows
 from workbench.store import snapshots as frozen
 from workbench.store.projects import Project
 from workbench.training.hparams import JudgeAt, Place, RunConfig, make
-from workbench.training.knobs import Common
+from workbench.training.knobs import Common, Preference
 from workbench.training.methods import METHODS, Method, preset
 
 FREE_BYTES = 1 << 30
@@ -53,6 +53,7 @@ def plan(
         "method": method,
         **readiness(entry, checked, counts, found, judged=any(judge.weight for judge in judges)),
         "preset": values,
+        "sureness": frozen.sureness(house.store, found.id) if isinstance(checked, Preference) else None,
         "cost": cost(house, entry, base, vars(checked), texts, counts["train"]) if counts["train"] else None,
     }
 

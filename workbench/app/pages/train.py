@@ -144,7 +144,15 @@ def readiness(lang: str, plan: dict[str, Any]) -> list[Any]:
     """Whether there are labels enough and what the run costs, and the button that goes with it."""
     needs, prompts = plan["needs"] or "yes", ".prompts" if METHODS[plan["method"]].draws else ""
     text = parts.line(words.say(lang, f"train.ready.{needs}{prompts if needs in ('yes', 'more') else ''}", **plan))
-    return [text + priced(lang, plan), gr.Button(interactive=plan["needs"] is None)]
+    return [text + sureness(lang, plan["sureness"]) + priced(lang, plan), gr.Button(interactive=plan["needs"] is None)]
+
+
+def sureness(lang: str, labels: dict[str, Any] | None) -> str:
+    """How often two annotators agree and what that says of one label, where it is known."""
+    if labels is None or labels["eps"]["value"] is None:
+        return ""
+    told = {key: f"{labels['eps'][key]:.0%}" for key in ("value", "low", "high")}
+    return parts.line(words.say(lang, "train.sureness", agreement=f"{labels['A']['value']:.0%}", n=labels["n"], **told))
 
 
 def priced(lang: str, plan: dict[str, Any]) -> str:

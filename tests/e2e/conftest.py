@@ -136,3 +136,11 @@ def forgive(desk: Desk, *texts: str) -> None:
     """Take from the faults what a test caused on purpose."""
     seen = desk.page.context.faults.seen
     seen[:] = [fault for fault in seen if not any(text in fault for text in texts)]
+
+
+def no_barriers(page: Any) -> None:
+    """Nothing on this page keeps somebody out, as far as axe can tell."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+    found = [v for v in axe.run(page, options=rules).response["violations"] if v["impact"] != "minor"]
+    assert [(v["id"], n["target"], n["failureSummary"]) for v in found for n in v["nodes"]] == []

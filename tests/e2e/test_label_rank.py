@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import LONG, READY, RICH, Desk, row
+from tests.e2e.conftest import LONG, READY, RICH, Desk, no_barriers, row
 
 pytestmark = pytest.mark.browser
 playwright = pytest.importorskip("playwright.sync_api")
@@ -105,6 +105,7 @@ def test_nine_answers_are_read_and_placed(
             assert box["width"] >= 44, button.inner_text()
             assert box["height"] >= 44, button.inner_text()
     if width < 800:
+        no_barriers(desk.page)
         expect(desk.page.locator(".answer:visible")).to_have_count(1)
         desk.page.locator(".switch button").nth(8).tap()
         expect(desk.page.locator(".answer[data-position='8']")).to_be_visible()

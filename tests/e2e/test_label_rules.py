@@ -85,6 +85,9 @@ def test_calibration_shows_what_was_right(
     expect(lesson).to_contain_text("It says a.")
     assert desk.item == before
     shot(desk.page, "label-lesson")
+    desk.page.set_viewport_size({"width": 390, "height": 844})
+    assert not desk.page.locator(".bottom").evaluate("e => e.scrollWidth > e.clientWidth")
+    shot(desk.page, "label-lesson-phone")
     desk.press("5")
     expect(lesson).to_have_count(0)
     desk.page.wait_for_timeout(READY)

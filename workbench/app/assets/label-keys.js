@@ -16,10 +16,10 @@ export function isForOthers(event) {
     || event.repeat || event.ctrlKey || event.altKey || event.metaKey;
 }
 
-// Calls back with -1 or 1 when one finger moved clearly to the left or right.
+// Calls back with -1 or 1 when one finger moved clearly to the left or right, not on what a finger moves itself.
 export function onSwipe(target, signal, moved) {
   let start = null;
-  target.addEventListener("touchstart", ({ touches }) => { start = touches.length === 1 ? touches[0] : null; }, { signal, passive: true });
+  target.addEventListener("touchstart", ({ touches, target: at }) => { start = touches.length === 1 && !at.closest(".handle, textarea, pre, table") ? touches[0] : null; }, { signal, passive: true });
   target.addEventListener("touchend", ({ changedTouches: [end] }) => {
     if (!start) return;
     const [x, y] = [end.clientX - start.clientX, end.clientY - start.clientY];

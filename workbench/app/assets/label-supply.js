@@ -69,8 +69,9 @@ export class Supply extends EventTarget {
     return this.current;
   }
 
-  // This one comes first, before the one on screen.
+  // This one comes first, before the one on screen; what comes after it is to be asked anew.
   putFirst(entry) {
+    this.reason = null;
     if (this.current) this.buffer.unshift(this.current);
     this.answered.delete(entry.item.lease);
     this.current = entry;

@@ -59,7 +59,7 @@ export class Writing {
     this.editor = { position, ...openEditor(page.root.querySelector(`.answer[data-position="${position}"]`), { original, text: this.draft.edits[position] ?? original, title }, page.say, {
       typed: (text) => this.typed(position, text, original),
       save: (text) => this.save(position, text),
-      close: () => { this.close(); this.focusItem(); },
+      close: () => this.putAside(),
     }) };
   }
 
@@ -72,6 +72,12 @@ export class Writing {
   save(position, text) {
     this.close();
     this.page.saveEdit(position, text);
+    this.focusItem();
+  }
+
+  putAside() {
+    if (this.editor.changed()) this.page.frame.tell(this.page.say("edit.kept"));
+    this.close();
     this.focusItem();
   }
 

@@ -24,7 +24,7 @@ class Figures:
     def __init__(self) -> None:
         self.acked: list[str] = []
         self.milliseconds: list[float] = []
-        self.refused = self.errors = 0
+        self.refused = self.errors = self.waiting = 0
 
 
 class Annotator:
@@ -50,9 +50,11 @@ class Annotator:
             if self.buffer:
                 self.answer(self.buffer.pop(0))
         self.outbox.put_nowait(None)
-        await asyncio.wait_for(beside[0], PATIENCE)
+        await asyncio.wait(beside[:1], timeout=PATIENCE)
+        self.told.waiting += len(self.sending)
         await self.filling if self.filling else None
-        beside[1].cancel()
+        for task in beside:
+            task.cancel()
 
     def answer(self, item: dict[str, Any]) -> None:
         choice = self.drawn.choice([0, 1, 0, 1, 0, 1, "tie", "both_bad"])

@@ -164,6 +164,7 @@ def figures(chosen: argparse.Namespace, told: dict[str, Any], painted: list[floa
         "server_p99_ms": server[2],
         "errors": told["errors"],
         "refused": told["refused"],
+        "waiting": told["waiting"],
     }
 
 

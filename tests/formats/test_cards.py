@@ -4,7 +4,7 @@ import pytest
 from huggingface_hub import DatasetCard, ModelCard
 
 from workbench.errors import UsageError
-from workbench.formats.cards import dataset_card, license_id, model_card, size
+from workbench.formats.cards import _agreement, dataset_card, license_id, model_card, size
 from workbench.training.methods import kto_weights
 
 FIGURES = {"pairs": 4, "ties": 1, "votes": 8, "twice": 3, "agree": 5, "of": 6, "good": 2, "bad": 6}
@@ -36,6 +36,16 @@ def test_the_card_names_the_weights_of_our_trainer(good, bad):
     desirable, undesirable = kto_weights(good, bad)
     told = f"`desirable_weight={desirable:g}`, `undesirable_weight={undesirable:g}`"
     assert (told if good and bad else "KTO needs both kinds") in card
+
+
+def test_the_card_tells_how_far_annotators_agree_where_it_is_known():
+    sure = {"value": 0.75, "low": 0.7, "high": 0.8}
+    eps = {"value": 0.1464, "low": 0.1127, "high": 0.1838}
+    said = "\n".join(_agreement({"A": sure, "alpha": {"value": 0.5, "low": 0.4, "high": 0.6}, "eps": eps, "n": 500}))
+    assert "agree on 75.0 % (70.0 to 80.0) of 500 items; Krippendorff's alpha is 0.50 (0.40 to 0.60)." in said
+    assert "So 14.6 % (11.3 to 18.4) of single labels are flipped" in said
+    unknown = {"value": None, "why": "needs_50", "n": 3}
+    assert _agreement({"A": unknown, "alpha": unknown, "eps": unknown, "n": 3}) == _agreement({}) == []
 
 
 def test_sizes_and_licences():

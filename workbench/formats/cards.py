@@ -109,6 +109,7 @@ def _labels(figures: dict[str, Any], frozen: dict[str, Any]) -> str:
         lines.append(
             f"- {figures['twice']} pairs have two or more votes; {share:.1f} % of their votes are for the side taken."
         )
+    lines += _agreement(frozen.get("labels") or {})
     if figures["good"] or figures["bad"]:
         good, bad = figures["good"], figures["bad"]
         lines.append(f"- {good} single answers are labelled good, {bad} bad. {_kto(good, bad)}")
@@ -122,6 +123,29 @@ def _labels(figures: dict[str, Any], frozen: dict[str, Any]) -> str:
     if left := {k: v for k, v in (frozen.get("left_out") or {}).items() if v}:
         lines.append(f"- Left out: {', '.join(f'{k} {v}' for k, v in left.items())}.")
     return "\n".join(lines)
+
+
+def _agreement(labels: dict[str, Any]) -> list[str]:
+    """How far annotators agree and what that says of one label, as far as it is known, with 95 % intervals."""
+
+    def told(name: str, by: float, unit: str) -> str:
+        value, low, high = (by * labels[name][key] for key in ("value", "low", "high"))
+        digits = 1 if unit else 2
+        return f"{value:.{digits}f}{unit} ({low:.{digits}f} to {high:.{digits}f})"
+
+    def known(name: str) -> bool:
+        return labels.get(name, {}).get("value") is not None
+
+    lines = []
+    if known("A"):
+        alpha = f"; Krippendorff's alpha is {told('alpha', 1, '')}" if known("alpha") else ""
+        lines.append(f"- Two annotators agree on {told('A', 100, ' %')} of {labels['n']} items{alpha}.")
+    if known("eps"):
+        lines.append(
+            f"- So {told('eps', 100, ' %')} of single labels are flipped, by error or taste. `p_share` is the chance "
+            "that the next annotator agrees with a row, `p_posterior` that it is right."
+        )
+    return lines
 
 
 def _kto(good: int, bad: int) -> str:

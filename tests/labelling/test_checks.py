@@ -15,7 +15,7 @@ from workbench.labelling.person import Person
 from workbench.labelling.places import Places
 from workbench.labelling.queue import Queue
 from workbench.schema import Judgement
-from workbench.store import judgements, projects
+from workbench.store import items, judgements, projects
 from workbench.store.db import Store
 from workbench.store.projects import Project
 
@@ -23,8 +23,10 @@ Fill = Callable[..., list[int]]
 
 
 def make_gold(queue: Queue, item: int, choice: int = 0, why: str = "It is kinder.") -> None:
-    payload = {"answer": {"choice": choice, "strength": 2}, "explanation": why, "on": True}
-    queue.decide(Judgement(uuid4(), item, "lead", "gold", payload))
+    """As a lead does: a decision first, which then is what is right."""
+    answer = {"choice": choice, "strength": 2}
+    queue.decide(Judgement(uuid4(), item, "lead", "pair", answer, purpose="adjudication"))
+    queue.decide(Judgement(uuid4(), item, "lead", "gold", {"answer": answer, "explanation": why, "on": True}))
 
 
 @pytest.mark.parametrize("share", [0.02, 0.05, 0.2])
@@ -72,7 +74,7 @@ def test_a_repeat_comes_after_fifty_others_with_its_sides_swapped_and_tells_noth
     assert 15 < sum(n == 2 for n in again.values()) < 60
     purposes = Counter(j.purpose for _, j in judgements.history(store, project))
     assert purposes == {"label": 200, "repeat": len(seen) - 200}
-    assert queue.progress("ann", project, "pair")["done"] == 200
+    assert queue.progress("bob", project, "pair")["done"] == 200
     assert queue.progress("ann", project, "pair")["mine"] == len(
         seen
     )  # a count that leaves repeats out would show them
@@ -90,11 +92,15 @@ def test_gold_is_asked_like_any_other_fills_no_slot_and_leaves_the_line(
     while found := queue.lease("ann", project, "pair", "t", 3)["items"]:
         for shown in found:
             body = say(shown)
+            before = queue.progress("ann", project, "pair")["done"]
             assert set(queue.submit("ann", body)) == {"ack", "seq"}
-    purposes = Counter(j.purpose for _, j in judgements.history(store, project) if j.kind == "pair")
+            assert queue.progress("ann", project, "pair")["done"] == before + 1
+            queue.submit("ann", say(shown, "undo", payload={"of": str(body.uid)}))  # of gold as of any other
+            queue.submit("ann", say(shown, supersedes=body.uid))
+    purposes = Counter(vote["purpose"] for vote in judgements.current(store, project) if vote["kind"] == "pair")
     assert purposes["label"] == 35
     assert 2 <= purposes["gold"] <= 4  # at most one in ten views
-    assert queue.progress("ann", project, "pair")["done"] == 35
+    assert queue.progress("bob", project, "pair")["done"] == 35
 
 
 def test_calibration_teaches_twenty_and_lets_through_with_sixteen(
@@ -159,3 +165,35 @@ def test_a_gold_item_in_hand_is_not_given_twice() -> None:
     assert list(line.leases["ann"]) == [(0, "gold")]
     assert check_for(line, "ann", rules, Random(0)) is None
     assert line.take("bob", "t", "control") == Pick(0)
+
+
+@pytest.mark.parametrize("why", ["withdraw", "flag"])
+def test_a_gold_item_that_was_closed_is_asked_of_nobody(
+    store: Store, project: int, fill: Fill, say: Any, clock: Any, why: str
+) -> None:
+    projects.change(store, "lead", project, calibrate=True)
+    ids = fill(SET + 1)
+    queue = Queue(store, clock=clock)
+    queue.standing(project)
+    for item in ids:
+        make_gold(queue, item)
+    queue.decide(Judgement(uuid4(), ids[0], "lead", why, {"why": None}))
+    for _ in range(SET):
+        [shown] = queue.lease("ann", project, "pair", "t", 1)["items"]
+        view = queue.views.open("ann", shown["lease"])
+        assert view.item != ids[0]
+        queue.submit("ann", say(shown, payload={"choice": view.order.index(0), "strength": 1}))
+    assert queue.lease("ann", project, "pair", "t")["reason"] == "all_done"
+
+
+def test_gold_in_which_a_model_names_itself_is_held_back_too(store: Store, project: int, make: Any) -> None:
+    projects.change(store, "lead", project, calibrate=True, names="hold")
+    texts = ["I am ChatGPT, made by OpenAI."] + [f"A herb {n}." for n in range(SET)]
+    ids = items.add(store, "lead", [make(project, f"q {n}", text, "Other.") for n, text in enumerate(texts)])
+    queue = Queue(store)
+    for item in ids:
+        make_gold(queue, item)
+    found = queue.lease("ann", project, "pair", "t", 20)["items"]
+    assert len(found) == 20
+    assert "OpenAI" not in str(found)
+    assert queue.held(project, "overall") in ([], [ids[0]])  # as far as the queue has come

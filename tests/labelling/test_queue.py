@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from workbench.errors import Conflict, NotFound, UsageError, Withdrawn
+from workbench.labelling.line import Pick
 from workbench.labelling.queue import Queue
 from workbench.schema import Judgement, split_hash
 from workbench.store import items, judgements, projects, scores
@@ -325,26 +326,26 @@ def test_an_answer_supersedes_only_ones_own(queue: Queue, project: int, fill: Fi
 
 
 @pytest.mark.rule("R19")
-def test_four_people_at_once_label_eight_hundred_items_once_each(
+def test_eight_people_at_once_label_eight_hundred_items_once_each(
     store: Store, queue: Queue, project: int, fill: Fill, say: Say
 ) -> None:
     fill(800)
-    start = threading.Barrier(4)
+    start, people = threading.Barrier(8), [f"ann{n}" for n in range(8)]
 
     def work(who: str) -> int:
         count = 0
         start.wait()
-        while count < 200:
-            for shown in lease(queue, who, project, want=min(10, 200 - count)):
+        while count < 100:
+            for shown in lease(queue, who, project, want=min(10, 100 - count)):
                 queue.submit(who, say(shown))
                 count += 1
         return count
 
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(work, ["ann", "bob", "cid", "dot"])) == [200] * 4
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(work, people)) == [100] * 8
     votes = live(store, project)
     assert len({vote["item"] for vote in votes}) == len(votes) == 800
-    assert set(Counter(vote["annotator"] for vote in votes).values()) == {200}
+    assert set(Counter(vote["annotator"] for vote in votes).values()) == {100}
     assert queue.lease("eve", project, "pair", "t")["reason"] == "all_done"
 
 
@@ -647,6 +648,7 @@ def test_pause_quota_and_deadline_stop_the_queue_and_say_so(
     for s in shown:
         queue.submit("ann", say(s))
     assert (reason(), len(lease(queue, "bob", project))) == ("quota", 3)
+    assert [len(lease(queue, "bob", project, tab=tab)) for tab in ("t", "t", "other")] == [3, 3, 0]
     projects.change(store, "lead", project, quota=None, paused=True)
     assert reason() == "paused"
     projects.change(store, "lead", project, paused=False, deadline="2026-01-01")
@@ -656,6 +658,22 @@ def test_pause_quota_and_deadline_stop_the_queue_and_say_so(
     assert (reason(), Queue(store).lease("ann", project, "pair", "t")["reason"]) == ("paused", "paused")
     queue.pause("lead", project, "ann", on=False)
     assert reason() is None
+
+
+def test_a_pause_holds_though_the_queue_was_just_learning(
+    store: Store, queue: Queue, project: int, fill: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(2)
+    lease(queue, "ann", project)
+    read = judgements.standing
+
+    def standing(*args: Any) -> Any:
+        queue.pause("lead", project, "ann", on=True)
+        return read(*args)
+
+    monkeypatch.setattr(judgements, "standing", standing)
+    queue.refresh(project)
+    assert queue.lease("ann", project, "pair", "t")["reason"] == "paused"
 
 
 def test_names_are_covered_told_or_held_back(store: Store, queue: Queue, project: int, make: Any) -> None:
@@ -670,9 +688,60 @@ def test_names_are_covered_told_or_held_back(store: Store, queue: Queue, project
     projects.change(store, "lead", project, names="hold")
     assert queue.lease("ann", project, "pair", "t")["items"] == []
     assert queue.progress("ann", project, "pair")["needed"] == 0
+    queue.refresh(project)
+    assert len(queue.held(project, "overall")) == 1
+    projects.change(store, "lead", project, names="mask")
+    assert len(lease(queue, "ann", project)) == 1
 
 
 # --- races
+
+
+def test_what_came_back_is_asked_of_others_before_the_rest(queue: Queue, project: int, fill: Fill, say: Say) -> None:
+    fill(6)
+    one, two = lease(queue, "ann", project, want=1), lease(queue, "bob", project, want=2)
+    queue.release("ann", "t", tokens(one))
+    again = lease(queue, "bob", project, held=tokens(two), want=3)
+    assert again[2]["prompt"] == one[0]["prompt"]
+
+
+def test_a_late_answer_to_what_became_a_tie_break_is_one(
+    store: Store, queue: Queue, project: int, clock: Any, fill: Fill, say: Say
+) -> None:
+    """The third vote must never count as one of the two planned ones, from which agreement is taken."""
+    overlapping(store, project)
+    fill(1)
+    [late] = lease(queue, "cid", project)
+    clock.now += 601
+    for who, candidate in (("ann", 0), ("bob", 1)):
+        [shown] = lease(queue, who, project)
+        queue.submit(who, say(shown, payload=side_of(queue, who, shown, candidate)))
+    body = say(late)
+    first = queue.submit("cid", body)
+    assert purposes(store, project)[-1] == ("cid", "tiebreak")
+    assert queue.submit("cid", body) == first
+
+
+def test_another_axis_supersedes_nothing_here(store: Store, queue: Queue, project: int, fill: Fill, say: Say) -> None:
+    projects.change(store, "lead", project, axes={"safety": ""})
+    fill(1)
+    [shown] = lease(queue, "ann", project)
+    body = say(shown)
+    queue.submit("ann", body)
+    [other] = queue.lease("ann", project, "pair", "t", axis="safety")["items"]
+    with pytest.raises(UsageError, match="supersedes"):
+        queue.submit("ann", say(other, supersedes=body.uid))
+
+
+def test_a_check_in_somebodys_hands_keeps_nobody_waiting(
+    store: Store, queue: Queue, project: int, fill: Fill, say: Say
+) -> None:
+    ids = fill(1)
+    gold = {"answer": {"choice": 0, "strength": 1}, "explanation": "", "on": True}
+    queue.decide(Judgement(uuid4(), ids[0], "lead", "gold", gold))
+    queue.standing(project)
+    queue.lines[project, "overall", "pair"].lease("bob", "t", Pick(0, "gold"))
+    assert queue.lease("cid", project, "pair", "t")["reason"] == "all_done"
 
 
 def test_whoever_is_removed_holds_nothing_any_more(queue: Queue, project: int, fill: Fill, say: Say) -> None:

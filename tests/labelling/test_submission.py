@@ -1,5 +1,6 @@
 """Positions become indexes and come back; what an item cannot be answered with is refused."""
 
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -77,6 +78,12 @@ def test_any_change_of_a_text_has_a_distance() -> None:
     assert distance_of("a b", "a b") == 0
     assert 0 < distance_of("a b", "a  b") < 0.01
     assert distance_of("a b", "c d") == 1
+
+
+def test_a_long_text_of_few_words_is_compared_within_a_moment() -> None:
+    start = time.process_time()
+    assert 0 < distance_of("to be or not " * 2000, "to be not or " * 2000 + "more") < 0.01
+    assert time.process_time() - start < 1
 
 
 def test_names_covered_on_screen_come_back_in_an_edit() -> None:

@@ -1,6 +1,6 @@
 """When an annotator is checked instead of asked: gold items, own items with sides swapped, calibration.
 
-Leaves out what is right (`line.agrees`) and how it is shown. Spec: shares of views, and who has passed.
+Leaves out what is right (`meaning.agrees`) and how it is shown. Spec: shares of views, and who has passed.
 """
 
 from random import Random
@@ -19,7 +19,7 @@ def check_for(line: Line, annotator: str, rules: Project, rng: Random) -> Pick |
     """A check in place of the next item, by the project's shares; the annotator is not told."""
     person = line.people[annotator]
     if person.views - person.gold_at >= APART and rng.random() < odds(rules.gold):
-        known = [place for place in line.gold if not met(line, annotator, place)]
+        known = [place for place in line.golden() if not met(line, annotator, place)]
         if known:
             person.gold_at = person.views
             return Pick(rng.choice(known), "gold")
@@ -53,9 +53,10 @@ def met(line: Line, annotator: str, place: int) -> bool:
 def calibration(line: Line, annotator: str, rules: Project, *, passed: bool) -> str:
     """`passed`, `going` or `failed`. Without a set of gold items nobody is held up."""
     person = line.people[annotator]
-    if not rules.calibrate or passed or len(line.gold) < SET or through(person):
+    golden = line.golden() if rules.calibrate and not passed else []
+    if len(golden) < SET or through(person):
         return "passed"
-    room = any(not met(line, annotator, place) for place in line.gold) or held(line, annotator)
+    room = any(not met(line, annotator, place) for place in golden) or held(line, annotator)
     return "going" if len(person.taught) < 2 * SET and room else "failed"
 
 
@@ -70,7 +71,7 @@ def lesson_for(line: Line, annotator: str) -> Pick | None:
     so_far = len(line.people[annotator].taught) + held(line, annotator)
     if so_far and so_far % SET == 0 and (held(line, annotator) or so_far >= 2 * SET):
         return None
-    place = next((place for place in sorted(line.gold) if not met(line, annotator, place)), None)
+    place = next((place for place in line.golden() if not met(line, annotator, place)), None)
     return None if place is None else Pick(place, "calibration")
 
 

@@ -16,11 +16,12 @@ import numpy as np
 from workbench.errors import Conflict, Withdrawn
 from workbench.labelling.meaning import agrees, contradict, word_of
 from workbench.labelling.ordering import Order
-from workbench.labelling.person import CHECKS, Person, day_of
+from workbench.labelling.person import CHECKS, Person, check_of, day_of
 from workbench.labelling.places import Places
 from workbench.schema import LABEL_KINDS, Json, Judgement
 
 LEASE_SECONDS = 600.0
+CHUNK = 2000  # places of an order that are looked at together
 WITHDRAWN, GOLD, ADJUDICATED, NAMED = "withdrawn", "gold", "adjudicated", "named"
 
 
@@ -61,6 +62,7 @@ class Line:
         self.order: Order | None = None
         self.leases: defaultdict[str, dict[Slot, Lease]] = defaultdict(dict)
         self.people: defaultdict[str, Person] = defaultdict(Person)
+        self.returned: dict[int, None] = {}  # places that came back: whoever has passed them looks here first
         self.soonest = float("inf")
 
     @property
@@ -73,7 +75,7 @@ class Line:
         """What a tab was given and does not know of: an answer of ours was lost, or the page was loaded anew."""
         own = [lease for lease in self.leases[annotator].values() if lease.pick not in known]
         mine = [lease.pick for lease in own if lease.tab == tab]
-        if not mine and not known and not self._anything_for(annotator):
+        if not mine and not known and self._next(annotator) is None:
             mine = [lease.pick for lease in own]  # left in another tab
         for pick in mine[: max(0, want)]:
             self.lease(annotator, tab, pick)
@@ -81,13 +83,13 @@ class Line:
 
     def take(self, annotator: str, tab: str, policy: str) -> Pick | None:
         """Lease the next free place by a policy; in the order of the line where the policy has no more."""
-        ways = ((policy, self._wished(policy)), ("control", self._wished("control")), ("control", self._in_line()))
-        for name, way in ways:
-            for place in way:
-                if self._takable(annotator, place):
-                    chosen = "rm_conflict" if self._again(place) else name
-                    return self.lease(annotator, tab, Pick(place, self._purpose(place), chosen))
-        return None
+        ways = ((name, self._wished(name)) for name in dict.fromkeys((policy, "control")))
+        wished = ((name, place) for name, way in ways for place in way if self._takable(annotator, place))
+        name, place = next(wished, None) or ("control", self._next(annotator))
+        if place is None:
+            return None
+        chosen = "rm_conflict" if self._again(place) else name
+        return self.lease(annotator, tab, Pick(place, self._purpose(place), chosen))
 
     def lease(self, annotator: str, tab: str, pick: Pick, until: float | None = None) -> Pick:
         slot, held = slot_of(pick), self.leases[annotator]
@@ -120,6 +122,7 @@ class Line:
         del held[slot]
         if not slot[1]:
             self.leased[pick.place] -= 1
+            self.returned[pick.place] = None
         self._settle(pick.place)
         return True
 
@@ -152,11 +155,18 @@ class Line:
     def wait_for(self, annotator: str) -> float | None:
         """Seconds until the first lease of others ends that this annotator could then have."""
         acts = self.people[annotator].acts
-        ends = [at.until for name, at in self.everybodys() if name != annotator and at.pick.place not in acts]
+        ends = [
+            lease.until
+            for name, lease in self.everybodys()
+            if name != annotator and not slot_of(lease.pick)[1] and lease.pick.place not in acts
+        ]
         return max(0.0, min(ends) - self.clock()) if ends else None
 
-    def adopt(self, old: "Line") -> None:
-        """The leases of this line as it was before new items came."""
+    def adopt(self, old: "Line", *, hold: bool) -> None:
+        """Leases, and with `hold` items held back, of this line as it was before new items or rules came."""
+        for place in (place for place, why in old.shut.items() if hold and NAMED in why):
+            if (here := self.places.of(old.ids[place])) is not None:
+                self.close(here, NAMED)
         for annotator, lease in old.everybodys():
             here = self.places.of(old.ids[lease.pick.place])
             if here is not None and self.open_to(annotator, here, lease.pick.purpose):
@@ -165,22 +175,34 @@ class Line:
             self.people[name].views = max(self.people[name].views, person.views)
             self.people[name].gold_at = max(self.people[name].gold_at, person.gold_at)
 
-    def _anything_for(self, annotator: str) -> bool:
-        return any(self._takable(annotator, place) for place in self._in_line())
+    def _next(self, annotator: str) -> int | None:
+        """The first takable place: one that came back, else the next in the line that this person has not passed."""
+        for place in list(self.returned):
+            if not self.free[place]:
+                del self.returned[place]
+            elif self._takable(annotator, place):
+                return place
+        person = self.people[annotator]
+        while (place := self.free.find(1, person.at)) >= 0:
+            if self._takable(annotator, place):
+                return place
+            person.at = place + 1
+        return None
 
     def _takable(self, annotator: str, place: int) -> bool:
         return self.open_to(annotator, place) and (place, "") not in self.leases[annotator]
 
-    def _in_line(self) -> Iterator[int]:
-        place = -1
-        while (place := self.free.find(1, place + 1)) >= 0:
-            yield place
-
     def _wished(self, policy: str) -> Iterator[int]:
         """Free places by a policy of the reward model."""
-        if self.order:
-            way = self.order.way(policy)
-            yield from way[np.frombuffer(self.free, np.uint8)[way] == 1].tolist()
+        way = self.order.way(policy) if self.order else np.array([], np.int64)
+        for at in range(0, len(way), CHUNK):
+            part = way[at : at + CHUNK]
+            yield from part[np.frombuffer(self.free, np.uint8)[part] == 1].tolist()
+
+    def purpose_now(self, annotator: str, pick: Pick) -> str:
+        """Why this answer is wanted: as it was leased, or, when that lapsed, as the item stands now."""
+        late = pick.purpose in ("label", "overlap", "tiebreak") and slot_of(pick) not in self.leases[annotator]
+        return self._purpose(pick.place) if late else pick.purpose
 
     def _purpose(self, place: int) -> str:
         if self.done[place] >= self.base[place]:
@@ -213,8 +235,13 @@ class Line:
         with self._weighing(place):
             if j.kind in ("clear", "undo") and place in self.shut:
                 self.shut[place].discard(j.payload["of"])
-            elif j.kind in ("withdraw", "flag"):
-                self.shut[place].add(WITHDRAWN if j.kind == "withdraw" else str(j.uid))
+            elif j.kind == "flag":
+                self.shut[place].add(str(j.uid))
+            elif j.kind == "withdraw":
+                self.shut[place].add(WITHDRAWN)
+                for annotator, lease in list(self.everybodys()):
+                    if lease.pick.place == place:
+                        self.release(annotator, lease.pick)
             elif j.kind == "gold" and j.axis == self.axis:
                 self._set_gold(place, j.payload)
             elif j.purpose == "adjudication" and j.kind in LABEL_KINDS and j.axis == self.axis:
@@ -228,7 +255,7 @@ class Line:
             self.done[place] -= 1
             self.said.get(place, {}).pop(j.annotator, None)
             if self.order:
-                self.order.unheard(place)
+                self.order.unheard(place, j.annotator)
         if act != "undo":
             person.note(place, j.purpose, act, j.uid, day_of(j.ts), j.ms_active or j.ms_shown)
         if act == "label" and j.purpose == "calibration":
@@ -238,20 +265,27 @@ class Line:
             if self.base[place] > 1:
                 self.said[place][j.annotator] = word_of(j.payload)
             if self.order:
-                self.order.heard(place, word_of(j.payload))
+                self.order.heard(place, word_of(j.payload), j.annotator)
         self.release(j.annotator, Pick(place, j.purpose))
 
     def undoable(self, annotator: str, uid: UUID, pick: Pick) -> None:
         """`Conflict` unless `uid` is among the last acts of this annotator and still holds."""
         person, place = self.people[annotator], pick.place
-        if ADJUDICATED in self.shut.get(place, ()):
+        if ADJUDICATED in self.shut.get(place, ()) and pick.purpose not in CHECKS:
             raise Conflict("a lead has decided this item by now", code="adjudicated")
         stands = uid in person.edits or (person.did(place, pick.purpose) and pick.purpose != "calibration")
         if (uid, place) not in person.recent or not stands:
             raise Conflict("this can no longer be undone", code="not_undoable")
 
+    def golden(self) -> list[int]:
+        """Gold items that may be shown: neither flagged nor withdrawn nor held back."""
+        return [place for place in sorted(self.gold) if self.shut[place] <= {GOLD, ADJUDICATED}]
+
     def progress(self, annotator: str) -> dict[str, Json]:
-        return {**self.people[annotator].figures(), "done": self.got, "needed": self.wanted}
+        """Own checks count as items do: a sum that stood still after one would tell it."""
+        person = self.people[annotator]
+        aside = sum(act == "label" and purpose != "calibration" for (_, purpose), act in person.checks.items())
+        return {**person.figures(), "done": self.got + aside, "needed": self.wanted + aside}
 
     def close(self, place: int, why: str) -> None:
         """Serve this place to nobody any more."""
@@ -300,9 +334,11 @@ class Line:
         return got if self.shut.get(place) else self.needed[place], got
 
     def _settle(self, place: int) -> None:
-        busy = self.done[place] + self.leased[place]
+        was, busy = self.free[place], self.done[place] + self.leased[place]
         self.free[place] = not self.shut.get(place) and busy < self.needed[place]
+        if self.free[place] and not was:
+            self.returned[place] = None
 
 
 def slot_of(pick: Pick) -> Slot:
-    return pick.place, pick.purpose if pick.purpose in CHECKS else ""
+    return pick.place, check_of(pick.purpose)

@@ -14,8 +14,14 @@ def contradict(words: set[str]) -> bool:
 
 
 def agrees(payload: dict[str, Json], answer: dict[str, Json]) -> bool:
-    """Is it the direction of the right answer? Of rankings the best tier counts."""
-    for key in ("choice", "label", "best"):
+    """Is it the direction of the right answer? Of rankings, also of a best and a worst, the best tier counts."""
+    for key in ("choice", "label"):
         if key in answer:
             return payload.get(key) == answer[key]
-    return (payload.get("tiers") or [[]])[0] == (answer.get("tiers") or [[]])[0]
+    return best_of(payload) == best_of(answer)
+
+
+def best_of(payload: dict[str, Json]) -> list[int] | None:
+    """The best tier; none when no answer is acceptable."""
+    tiers = [[payload["best"]]] if "best" in payload else payload.get("tiers")
+    return sorted(tiers[0]) if tiers else None

@@ -5,7 +5,6 @@ arm goes on in hash order, so that what is tested and compared never depends on 
 """
 
 from bisect import insort
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -30,26 +29,16 @@ def large_gap(scores: Scores) -> np.ndarray:
     return _descending(scores.item, scores.gap, ~scores.control)
 
 
-def rm_conflict(scores: Scores, labels: Mapping[int, int]) -> np.ndarray:
-    """Labelled pairs that the model contradicts, most surprised first: by -ln p(label), where p(label) < 1/2.
-
-    labels   item -> the candidate that was chosen; ties and both-bad contradict nobody and are left out by the caller
-
-    Only pairs from whose label the model has not learnt: a model seldom contradicts what it was taught.
-    """
-    chosen = np.array([labels.get(item, -1) for item in scores.item.tolist()], np.int64)
-    p = np.where(chosen == 0, scores.p_first, 1 - scores.p_first)
-    against = (chosen >= 0) & scores.unseen & (p < 0.5)
-    return _descending(scores.item, -p, against)
-
-
 class Order:
     """What a reward model wishes of one line, by place: gaps first, labels it contradicts again, the rest as it stands.
 
-    conflicts   (p of the label, place), the most surprising first; kept up to date with every label
+    conflicts   (p of the label, place), the most surprising first: by -ln p, where p < 1/2
+    again       place -> whose label is contradicted
+
+    Only labels that the model has not learnt can be: a model seldom contradicts what it was taught.
     """
 
-    def __init__(self, scores: Scores, labels: Mapping[int, int], places: Places) -> None:
+    def __init__(self, scores: Scores, places: Places) -> None:
         self.p_first = np.full(len(places), np.nan, np.float32)
         here = (at := places.of_many(scores.item)) >= 0
         self.p_first[at[here]] = np.where(scores.unseen, scores.p_first, np.nan)[here]
@@ -58,10 +47,7 @@ class Order:
         control[gap[gap >= 0]] = False
         self.ways = {"large_gap": gap[gap >= 0], "control": np.flatnonzero(control)}
         self.conflicts: list[tuple[float, int]] = []
-        self.again: set[int] = set()
-        for item in rm_conflict(scores, labels).tolist():
-            if (place := places.of(item)) is not None:
-                self.heard(place, str(labels[item]))
+        self.again: dict[int, str] = {}
 
     def way(self, policy: str) -> np.ndarray:
         """Places, the most wanted first."""
@@ -69,19 +55,24 @@ class Order:
             return np.array([place for _, place in self.conflicts], np.int64)
         return self.ways[policy]
 
-    def heard(self, place: int, word: str) -> None:
-        """Somebody labelled it: if the model contradicts, one label more is needed."""
-        if word not in ("0", "1") or place in self.again:
-            return
-        p = float(self.p_first[place] if word == "0" else 1 - self.p_first[place])
-        if p < 0.5:
-            insort(self.conflicts, (p, place))
-            self.again.add(place)
+    def against(self, places: np.ndarray, word: str | None) -> np.ndarray:
+        """Those of these places where the model contradicts this word."""
+        if word not in ("0", "1"):
+            return places[:0]
+        p = self.p_first[places] if word == "0" else 1 - self.p_first[places]
+        return places[p < 0.5]
 
-    def unheard(self, place: int) -> None:
+    def heard(self, place: int, word: str, annotator: str) -> None:
+        """Somebody labelled it: if the model contradicts, one label more is needed."""
+        if place not in self.again and len(self.against(np.array([place]), word)):
+            p = float(self.p_first[place])
+            insort(self.conflicts, (p if word == "0" else 1 - p, place))
+            self.again[place] = annotator
+
+    def unheard(self, place: int, annotator: str) -> None:
         """A label was taken back."""
-        if place in self.again:
-            self.again.remove(place)
+        if self.again.get(place) == annotator:
+            del self.again[place]
             self.conflicts = [conflict for conflict in self.conflicts if conflict[1] != place]
 
 

@@ -14,11 +14,17 @@ PACE = 50
 CHECKS = ("gold", "calibration", "repeat")  # purposes of views that test the annotator and fill no slot
 
 
+def check_of(purpose: str) -> str:
+    """Which check a view is, "" for one that fills a slot of its item."""
+    return purpose if purpose in CHECKS else ""
+
+
 @dataclass
 class Person:
     """Acts are `label`, `skip` or `flag`, by place; those of checks by place and purpose.
 
     labels    places in the order of their labels: what may be shown again
+    at        every free place before this one is the person's own, or among those that came back (`Line.returned`)
     views     views that were served, `gold_at` how many there were at the last gold item
     taught    of the calibration items, in their order: was the answer right?
     """
@@ -28,6 +34,7 @@ class Person:
     edits: set[UUID] = field(default_factory=set)
     taught: list[bool] = field(default_factory=list)
     labels: "array[int]" = field(default_factory=lambda: array("i"))
+    at: int = 0
     views: int = 0
     gold_at: int = 0
     recent: deque[tuple[UUID, int]] = field(default_factory=lambda: deque(maxlen=UNDOABLE))

@@ -8,16 +8,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from datetime import date, datetime
+from dataclasses import replace
 from uuid import UUID
 
 from workbench.errors import NotFound, StorageUnavailable, UsageError, Withdrawn
-from workbench.labelling import checks, names
+from workbench.labelling import checks, limits, names
 from workbench.labelling.line import NAMED, Line, Pick
 from workbench.labelling.meaning import agrees
 from workbench.labelling.ordering import policy_of
 from workbench.labelling.people import People
-from workbench.labelling.person import day_of
+from workbench.labelling.person import check_of
 from workbench.labelling.reading import Reading
 from workbench.labelling.submission import KINDS, Submission, edit_of, judgement_of, payload_of, positions
 from workbench.labelling.views import View, Views, shown
@@ -26,7 +26,6 @@ from workbench.store import items, projects
 from workbench.store.db import Store
 from workbench.store.projects import OVERALL, TASKS, Project
 
-MOST = 20
 QUIET_SECONDS = 35.0
 Held = tuple[str, Line, Pick]
 
@@ -66,6 +65,7 @@ class Queue:
             fresh = Reading(self.store, rules, self.clock)
             with self.store.lock:
                 fresh.go_on()
+                fresh.people = People(self.store, project)  # somebody may have been paused meanwhile
                 self._take_over(rules, fresh)
 
     def lease(
@@ -84,11 +84,12 @@ class Queue:
             if not self.sees(annotator, rules):
                 raise NotFound(f"no project {project}")
             line = self._line(rules, axis, task)
-            reason = self._closed(annotator, rules, line)
+            lines, people = self._lines(rules.id), self.people[rules.id]
+            reason = limits.closed(annotator, rules, people, line, lines)
             mine = [pick for _, where, pick in self._held(annotator, held) if where is line and not reason]
             picks = [pick for pick in mine if line.hold(annotator, tab, pick)]
             wait = self._quiet(annotator, rules.id)
-            want = min(want, MOST, self._left_today(annotator, rules))
+            want = min(want, limits.room(annotator, rules, lines, line, tab))
             if not reason:
                 picks += line.recover(annotator, tab, want - len(picks), picks)
         served = self._shown(annotator, rules, task, line, picks)
@@ -115,9 +116,10 @@ class Queue:
             self._learn_late()
             line, pick = self._pick(view)
             if body.uid.bytes in self.store.known:
-                [seq] = self.store.append(judgement)
+                seq = self._again(judgement)
             else:
                 self._check(line, pick, judgement)
+                judgement = replace(judgement, purpose=line.purpose_now(annotator, pick))
                 seq = self._append(judgement)
                 self._apply(view.project, judgement)
                 if judgement.kind in ("undo", "edit"):
@@ -195,7 +197,7 @@ class Queue:
         if task not in TASKS:
             raise UsageError(f"task {task!r}: one of {', '.join(TASKS)}")
         known = self.rules.get(rules.id)
-        if known is None or (known.axes.keys(), known.overlap) != (rules.axes.keys(), rules.overlap):
+        if known is None or any(getattr(known, name) != getattr(rules, name) for name in ("axes", "overlap", "names")):
             self._take_over(rules, Reading(self.store, rules, self.clock))
         if axis not in rules.guidelines:
             raise UsageError(f"axis {axis!r}: one of {', '.join(rules.guidelines)}")
@@ -207,15 +209,17 @@ class Queue:
     def _take_over(self, rules: Project, fresh: Reading) -> None:
         for name, line in fresh.lines.items():
             if name in self.lines:
-                line.adopt(self.lines[name])
+                line.adopt(self.lines[name], hold=rules.names == "hold")
         self.lines |= fresh.lines
         self.rules[rules.id], self.people[rules.id] = rules, fresh.people
         self.workers.setdefault(rules.id, fresh.workers)
 
     def _apply(self, project: int, judgement: Judgement) -> None:
-        for (number, _, _), line in self.lines.items():
-            if number == project:
-                line.apply(judgement)
+        for line in self._lines(project):
+            line.apply(judgement)
+
+    def _lines(self, project: int) -> list[Line]:
+        return [line for (number, _, _), line in self.lines.items() if number == project]
 
     def _append(self, judgement: Judgement) -> int:
         """A disk that refuses may have stored it all the same: whether it did shows when it is well again."""
@@ -230,6 +234,11 @@ class Queue:
             judgement = self.unsure.pop(uid)
             for line in self.lines.values():
                 line.apply(judgement)
+
+    def _again(self, judgement: Judgement) -> int:
+        """The number of an act that is stored already; its purpose may have become another since the view was made."""
+        _, old = self.store.find(judgement.uid)
+        return self.store.append(replace(judgement, purpose=getattr(old, "purpose", judgement.purpose)))[0]
 
     def _held(self, annotator: str, leases: Iterable[str]) -> Iterator[Held]:
         """Line and place of each token; a page may have kept some that mean nothing any more."""
@@ -253,9 +262,9 @@ class Queue:
             line.undoable(judgement.annotator, UUID(judgement.payload["of"]), pick)
         else:
             line.admit(judgement.annotator, pick)
-        if judgement.supersedes:
-            _, old = self.store.find(judgement.supersedes) or (0, None)
-            if (getattr(old, "annotator", None), getattr(old, "item", None)) != (judgement.annotator, judgement.item):
+        for uid in filter(None, (judgement.supersedes, judgement.payload.get("of"))):
+            _, old = self.store.find(UUID(str(uid))) or (0, None)
+            if not isinstance(old, Judgement) or kin(old) != kin(judgement):
                 raise UsageError("supersedes: no earlier answer of yours to this item")
 
     # --- what comes next
@@ -263,7 +272,7 @@ class Queue:
     def _next(self, annotator: str, rules: Project, line: Line, tab: str, want: int) -> list[Pick]:
         """Up to `want` places, leased. Lessons come alone; a check now and then takes the place of an item."""
         person, found = line.people[annotator], []
-        learning = self._calibration(annotator, rules, line) == "going"
+        learning = limits.calibration(annotator, rules, self.people[rules.id], line) == "going"
         while len(found) < want:
             check = (
                 checks.lesson_for(line, annotator) if learning else checks.check_for(line, annotator, rules, self.rng)
@@ -278,26 +287,6 @@ class Queue:
             person.views += 1
             found.append(pick)
         return found
-
-    def _closed(self, annotator: str, rules: Project, line: Line) -> str | None:
-        """Why nothing is served to this person now."""
-        if rules.paused or annotator in self.people[rules.id].paused:
-            return "paused"
-        if rules.deadline and date.today() > date.fromisoformat(rules.deadline):
-            return "deadline"
-        if self._left_today(annotator, rules) == 0:
-            return "quota"
-        return "untaught" if self._calibration(annotator, rules, line) == "failed" else None
-
-    def _calibration(self, annotator: str, rules: Project, line: Line) -> str:
-        return checks.calibration(line, annotator, rules, passed=annotator in self.people[rules.id].calibrated)
-
-    def _left_today(self, annotator: str, rules: Project) -> int:
-        if rules.quota is None:
-            return MOST
-        day = day_of(datetime.now().astimezone())
-        lines = [line for (number, _, _), line in self.lines.items() if number == rules.id]
-        return max(0, rules.quota - sum(line.people[annotator].on(day) for line in lines if annotator in line.people))
 
     def _shown(self, annotator: str, rules: Project, task: str, line: Line, picks: list[Pick]) -> list[dict[str, Json]]:
         """The items of these places as the browser gets them; needs no lock. Those a lead must see first are closed."""
@@ -331,7 +320,7 @@ class Queue:
         }
 
     def _progress(self, annotator: str, rules: Project, line: Line) -> dict[str, Json]:
-        going = self._calibration(annotator, rules, line) == "going"
+        going = limits.calibration(annotator, rules, self.people[rules.id], line) == "going"
         return line.progress(annotator) | ({"calibration": checks.lesson(line, annotator)} if going else {})
 
     def _quiet(self, annotator: str, project: int) -> float:
@@ -345,3 +334,8 @@ class Queue:
         if wait := wait or line.wait_for(annotator) or 0.0:
             return {"reason": "wait_s", "wait_s": wait}
         return {"reason": "others" if line.got < line.wanted else "all_done"}
+
+
+def kin(judgement: Judgement) -> tuple[str, int, str, str]:
+    """What an act has in common with the one that it takes back."""
+    return judgement.annotator, judgement.item, judgement.axis, check_of(judgement.purpose)

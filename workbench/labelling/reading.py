@@ -58,7 +58,8 @@ class Reading:
             count([row for row in standing if row.axis == line.axis], line, day_of(midnight))
         if rules.ordered and (found := scores.latest(self.store, self.project)):
             line = self.lines[self.project, OVERALL, "pair"]
-            line.order = Order(found, decided(standing), line.places)
+            line.order = Order(found, line.places)
+            hear(line, [row for row in standing if (row.axis, row.slot) == (OVERALL, "label")])
         self._mark(lines)
         for line in lines:
             line.recount()
@@ -83,13 +84,15 @@ class Reading:
                     recall(line, latest)
 
 
-def decided(standing: list[judgements.Standing]) -> dict[int, int]:
-    """Item -> the candidate that somebody chose."""
-    labels: dict[int, int] = {}
-    for row in standing:
-        if (row.axis, row.slot) == (OVERALL, "label") and row.word in ("0", "1"):
-            labels |= dict.fromkeys(row.items.tolist(), int(row.word))
-    return labels
+def hear(line: Line, rows: list[judgements.Standing]) -> None:
+    """Let the reward model know of every label that it contradicts, in the order they came."""
+    found = []
+    for row in rows:
+        places = line.places.of_many(row.items)
+        against = set(line.order.against(places[places >= 0], row.word).tolist())
+        found += [(seq, p, row) for seq, p in zip(row.seqs.tolist(), places.tolist(), strict=True) if p in against]
+    for _, place, row in sorted(found, key=lambda told: told[0]):
+        line.order.heard(place, row.word, row.annotator)
 
 
 def count(rows: list[judgements.Standing], line: Line, today: int) -> None:

@@ -15,6 +15,7 @@ from workbench.labelling.views import View
 from workbench.schema import MOST_CANDIDATES, Candidate, Json, Judgement, Reason, check_payload, messages_to_json
 
 SIZES = {"pair": (2, 2), "thumb": (1, 1), "rank": (3, MOST_CANDIDATES)}  # how many answers an item of a task has
+LONG = 4000  # words; in longer texts their order is not looked at, which could take seconds
 KINDS = {"pair": ("pair",), "thumb": ("thumb",), "rank": ("rank", "best_worst")}
 
 
@@ -108,11 +109,12 @@ def edit_of(body: Submission, view: View, candidates: tuple[Candidate, ...]) -> 
 
 
 def distance_of(old: str, new: str) -> float:
-    """1 - share of equal words in the longest matching blocks (`difflib`); 0 only for the same text."""
+    """1 - share of equal words in matching blocks (`difflib`), of long texts in any order; 0 for the same text."""
     if old == new:
         return 0.0
-    alike = SequenceMatcher(None, old.split(), new.split(), autojunk=len(old) > 20_000).ratio()
-    return max(0.0001, round(1 - alike, 4))
+    matcher = SequenceMatcher(None, old.split(), new.split())
+    long = len(matcher.a) + len(matcher.b) > LONG
+    return max(0.0001, round(1 - (matcher.quick_ratio() if long else matcher.ratio()), 4))
 
 
 def uncovered(text: str, original: str) -> str:

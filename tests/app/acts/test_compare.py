@@ -93,10 +93,10 @@ def test_a_comparison_has_one_vote_of_whoever_asked(house: House, do: Any, on_sc
         do("compare_vote", request=request, choice=0)
 
 
-def test_the_queue_knows_of_the_vote(house: House, do: Any, project: int, on_screen: Any) -> None:
-    assert house.queue.progress("ada", project, "pair")["done"] == 0
+def test_the_queue_asks_nobody_for_a_typed_prompt(house: House, do: Any, project: int, on_screen: Any) -> None:
+    house.queue.standing(project)
     do("compare_vote", request=on_screen("Water it.", "Burn it."), choice=1)
-    assert house.queue.progress("ada", project, "pair")["done"] == 1
+    assert house.queue.lease("bob", project, "pair", "t")["reason"] == "no_items"
 
 
 def test_models_answer_prompts_to_label(house: House, do: Any, project: int) -> None:
@@ -108,7 +108,8 @@ def test_models_answer_prompts_to_label(house: House, do: Any, project: int) -> 
     assert (made["prompts"], made["items"]) == (2, len(new))
     assert {i.prompt[0].content for i in new} == set(PROMPTS)
     pairs = [i for i in new if len(i.candidates) == 2]
-    assert house.queue.progress("ada", project, "pair")["needed"] == len(pairs) > 0
+    waiting = house.queue.progress("ada", project, "pair")["needed"]
+    assert 0 < len(pairs) <= waiting <= 2 * len(pairs)  # some overlap
     for candidate in (c for i in pairs for c in i.candidates):
         assert (candidate.source, candidate.gen["seed"], candidate.gen["temperature"]) == ("demo-tiny", 3, 1.2)
         assert candidate.messages[0].content.strip()

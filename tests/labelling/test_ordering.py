@@ -135,11 +135,10 @@ def fit(pairs: np.ndarray, said: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_labels_to_target_beside_the_control_arm(capsys):
-    """A figure, no judgement: which policy to recommend is decided where its items come from real models."""
-    seeds = range(10)
-    found = {share: [labels_to_target(seed, share) for seed in seeds] for share in (0.0, SHARES["large_gap"], 1.0)}
+def test_large_gaps_alone_take_more_labels_than_the_control_arm(capsys):
+    """For a linear judge, with fixed seeds: why the order of the line stays the default."""
+    found = {share: [labels_to_target(seed, share) for seed in range(10)] for share in (0.0, SHARES["large_gap"], 1.0)}
     with capsys.disabled():
         for share, labels in found.items():
             print(f"\nlarge_gap for {share:.0%} of the items: {np.median(labels):.0f} labels to 90 %, {labels}", end="")
-    assert all(50 <= n < 4000 for labels in found.values() for n in labels)
+    assert np.median(found[0.0]) < np.median(found[1.0])

@@ -60,19 +60,24 @@ def payload_of(body: Submission, view: View) -> dict[str, Json]:
     """What is said, by candidate index; `UsageError` when the item cannot be answered so. Not for edits."""
     if body.kind not in (*KINDS[view.task], "skip", "flag", "undo"):
         raise UsageError(f"kind {body.kind!r}: this item asks for {view.task!r}")
-    payload = check_payload(body.kind, body.payload)
-    if body.kind == "pair":
+    return moved(checked(body.kind, body.payload, len(view.order)), view.order)
+
+
+def checked(kind: str, payload: Json, answers: int) -> dict[str, Json]:
+    """The payload, when so many answers can be judged like that; `UsageError` says why not."""
+    payload = check_payload(kind, payload)
+    if kind == "pair":
         decided = payload["choice"] in (0, 1)
         if payload["strength"] not in ((1, 2, 3) if decided else (None,)):
             raise UsageError(f"pair: strength {payload['strength']!r}: 1, 2 or 3 with a choice, else null")
-    if body.kind == "thumb" and payload["candidate"] != 0:
+    if kind == "thumb" and payload["candidate"] != 0:
         raise UsageError("thumb: candidate: there is only answer 0")
     placed = sorted(at for tier in payload.get("tiers", []) for at in tier)
-    if body.kind == "rank" and (placed not in ([], list(range(len(view.order)))) or [] in payload["tiers"]):
-        raise UsageError(f"rank: tiers {payload['tiers']}: each of {len(view.order)} answers once, or no tier at all")
-    if body.kind == "best_worst" and (max(payload.values()) >= len(view.order) or payload["best"] == payload["worst"]):
-        raise UsageError(f"best_worst: {payload}: two different answers of {len(view.order)}")
-    return moved(payload, view.order)
+    if kind == "rank" and (placed not in ([], list(range(answers))) or [] in payload["tiers"]):
+        raise UsageError(f"rank: tiers {payload['tiers']}: each of {answers} answers once, or no tier at all")
+    if kind == "best_worst" and (max(payload.values()) >= answers or payload["best"] == payload["worst"]):
+        raise UsageError(f"best_worst: {payload}: two different answers of {answers}")
+    return payload
 
 
 def moved(payload: dict[str, Json], to: tuple[int, ...]) -> dict[str, Json]:

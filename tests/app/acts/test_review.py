@@ -86,8 +86,11 @@ def test_what_cannot_be_is_named(do: Any, item: Any, house: House, project: int)
     for answers, payload, said in (
         (1, {"candidate": 2, "label": True}, "only answer 0"),
         (2, {"tiers": [[0], [1]]}, "pair"),
-        (3, {"tiers": [[0], [1]]}, "every answer once"),
-        (3, {"tiers": [[0], [1, 1, 2]]}, "every answer once"),
+        (2, {"choice": "tie", "strength": 3}, "strength"),
+        (2, {"choice": 0, "strength": 2.7}, "strength"),
+        (3, {"tiers": [[0], [], [1], [2]]}, "answers once"),
+        (3, {"tiers": [[0], [1]]}, "answers once"),
+        (3, {"tiers": [[0], [1, 1, 2]]}, "answers once"),
     ):
         with pytest.raises(UsageError, match=said):
             do("review_decide", item=item(answers), payload=payload)

@@ -8,8 +8,9 @@ from workbench.app.acts.act import act
 from workbench.app.house import House
 from workbench.errors import NotFound, UsageError
 from workbench.labelling import adjudication
+from workbench.labelling.submission import checked
 from workbench.labelling.views import shown
-from workbench.schema import Item, Json, Judgement, check_payload
+from workbench.schema import Item, Json, Judgement
 from workbench.store import items
 from workbench.store.db import uid
 from workbench.store.projects import OVERALL, Project
@@ -71,12 +72,7 @@ def review_decide(
     """Say what is right of an item; candidates by index. Open flags end with it. A later decision outweighs this."""
     found = item_of(house, item, axis)
     kind = task_of(found)
-    payload = check_payload(kind, payload)
-    if kind == "thumb" and payload["candidate"] != 0:
-        raise UsageError("thumb: candidate: there is only answer 0")
-    placed = sorted(candidate for tier in payload.get("tiers", []) for candidate in tier)
-    if placed and placed != list(range(len(found.candidates))):
-        raise UsageError(f"rank: tiers {payload['tiers']}: every answer once, or no tiers when none is acceptable")
+    payload = checked(kind, payload, len(found.candidates))
     reason = {"chips": [], "text": note.strip()} if note.strip() else None
     told = {"axis": axis, "shown_order": order_of(house, actor, found, axis), "reason": reason}
     seq = decide(house, actor, item, kind, payload, **told)

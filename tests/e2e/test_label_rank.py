@@ -26,13 +26,13 @@ def rank(desk: Desk, *keys: str) -> dict[str, Any]:
     return desk.sent()[-1]["payload"]
 
 
-def test_keys_place_answers_and_the_last_one_comes_by_itself(sit: Callable[..., Desk], few: Callable[..., int]) -> None:
+def test_keys_place_answers_and_the_last_number_sends(sit: Callable[..., Desk], few: Callable[..., int]) -> None:
     desk = sit(few(rows(4), tasks=["rank"]))
     desk.watch()
-    assert rank(desk, "3", "1", "4") == {"tiers": [[2], [0], [3], [1]]}
+    assert rank(desk, "3", "1", "4", "2") == {"tiers": [[2], [0], [3], [1]]}
     expect(desk.page.locator(".last")).to_have_text("Ranking 3 > 1 > 4 > 2")
-    assert rank(desk, "2", "=", "4", "1") == {"tiers": [[1, 3], [0], [2]]}
-    assert rank(desk, "2", "0") == {"tiers": [[1], [0, 2, 3]]}
+    assert rank(desk, "2", "=", "4", "1", "3") == {"tiers": [[1, 3], [0], [2]]}
+    assert rank(desk, "2", "1", "=", "3", "=", "4") == {"tiers": [[1], [0, 2, 3]]}
     assert rank(desk, "1", "Backspace", "=", "0") == {"tiers": [[0, 1, 2, 3]]}
     assert rank(desk, "9") == {"tiers": []}
     desk.page.wait_for_timeout(READY)
@@ -109,7 +109,7 @@ def test_nine_answers_are_read_and_placed(
         expect(desk.page.locator(".answer:visible")).to_have_count(1)
         desk.page.locator(".switch button").nth(8).tap()
         expect(desk.page.locator(".answer[data-position='8']")).to_be_visible()
-    for key in ("2", "3", "4", "6", "7"):
+    for key in ("2", "3", "4", "6", "7", "8"):
         desk.page.keyboard.press(key)
     expect(desk.page.locator(".instead")).to_be_visible()
     tiers = [[0, 8], [4], [1], [2], [3], [5], [6], [7]]

@@ -197,3 +197,21 @@ def test_gold_in_which_a_model_names_itself_is_held_back_too(store: Store, proje
     assert len(found) == 20
     assert "OpenAI" not in str(found)
     assert queue.held(project, "overall") in ([], [ids[0]])  # as far as the queue has come
+
+
+def test_who_labelled_before_calibration_came_is_no_newcomer_unless_a_lead_says_again(
+    store: Store, project: int, fill: Fill, say: Any, clock: Any
+) -> None:
+    ids = fill(SET + 2)
+    queue = Queue(store, clock=clock)
+    [shown] = queue.lease("ann", project, "pair", "t", 1)["items"]
+    queue.submit("ann", say(shown))
+    mine = queue.views.open("ann", shown["lease"]).item
+    for item in [item for item in ids if item != mine][:SET]:
+        make_gold(queue, item)
+    projects.change(store, "lead", project, calibrate=True)
+    teaches = {who: queue.lease(who, project, "pair", who, 1)["items"][0]["teach"] for who in ("ann", "bob")}
+    assert teaches == {"ann": False, "bob": True}
+    queue.forget("ann")
+    queue.calibration("lead", project, "ann", "again")
+    assert queue.lease("ann", project, "pair", "t", 1)["items"][0]["teach"]

@@ -375,7 +375,7 @@ def test_after_a_restart_others_wait_for_what_was_held(
     queue.submit("ann", say(shown[0]))
     again = Queue(store, clock=clock)
     empty = again.lease("bob", project, "pair", "t")
-    assert (empty["items"], empty["reason"], empty["wait_s"]) == ([], "wait_s", 35)
+    assert (empty["items"], empty["reason"], empty["wait_s"]) == ([], "restarted", 35)
     assert lease(again, "ann", project, held=tokens(shown[1:]), want=9) == shown[1:]
     clock.now += 35
     assert len(lease(again, "bob", project)) == 2
@@ -613,6 +613,17 @@ def test_a_reason_and_the_guideline_go_with_the_label(
     assert (stored.reason, stored.guideline) == ({"chips": ["clear"], "text": "short"}, 3)
 
 
+def test_the_guideline_in_force_goes_with_a_label_that_names_none(
+    store: Store, queue: Queue, project: int, fill: Fill, say: Say
+) -> None:
+    fill(1)
+    projects.change(store, "lead", project, guideline="Be kind.")
+    [shown] = lease(queue, "ann", project)
+    body = say(shown)
+    assert queue.submit("ann", body) == queue.submit("ann", body)
+    assert [j.guideline for _, j in judgements.history(store, project)] == [1]
+
+
 def test_an_edit_stands_beside_the_choice_and_can_be_taken_back(
     store: Store, queue: Queue, project: int, fill: Fill, say: Say
 ) -> None:
@@ -760,7 +771,7 @@ def test_a_project_that_was_closed_to_somebody_takes_nothing_more_from_them(
     fill(2)
     shown = lease(queue, "ann", project)
     projects.change(store, "lead", project, members=["bob"])
-    assert code(lambda: queue.submit("ann", say(shown[0]))) == "withdrawn"
+    assert code(lambda: queue.submit("ann", say(shown[0]))) == "closed"
     assert queue.heartbeat("ann", "t", tokens(shown))["lost"] == tokens(shown)
     with pytest.raises(NotFound):
         queue.lease("ann", project, "pair", "t")

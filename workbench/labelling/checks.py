@@ -50,9 +50,10 @@ def met(line: Line, annotator: str, place: int) -> bool:
     return any(person.did(place, p) or (place, p) in line.leases[annotator] for p in ("gold", "calibration"))
 
 
-def calibration(line: Line, annotator: str, rules: Project, *, passed: bool) -> str:
-    """`passed`, `going` or `failed`. Without a set of gold items nobody is held up."""
+def calibration(line: Line, annotator: str, rules: Project, *, passed: bool, again: bool) -> str:
+    """`passed`, `going` or `failed`. Without a set of gold items nobody is held up, nor who was at work before."""
     person = line.people[annotator]
+    passed = passed or (bool(person.labels) and not person.taught and not again)
     golden = line.golden() if rules.calibrate and not passed else []
     if len(golden) < SET or through(person):
         return "passed"

@@ -40,4 +40,5 @@ def today(annotator: str, lines: Iterable[Line]) -> int:
 
 
 def calibration(annotator: str, rules: Project, people: People, line: Line) -> str:
-    return checks.calibration(line, annotator, rules, passed=annotator in people.calibrated)
+    states = {"passed": annotator in people.calibrated, "again": annotator in people.again}
+    return checks.calibration(line, annotator, rules, **states)

@@ -17,9 +17,8 @@ from workbench.labelling.line import NAMED, Line, Pick
 from workbench.labelling.meaning import agrees
 from workbench.labelling.ordering import policy_of
 from workbench.labelling.people import People
-from workbench.labelling.person import check_of
 from workbench.labelling.reading import Reading
-from workbench.labelling.submission import KINDS, Submission, edit_of, judgement_of, payload_of, positions
+from workbench.labelling.submission import KINDS, Submission, edit_of, judgement_of, kin, payload_of, positions
 from workbench.labelling.views import View, Views, shown
 from workbench.schema import Item, Json, Judgement
 from workbench.store import items, projects
@@ -51,7 +50,9 @@ class Queue:
         self.lines: dict[tuple[int, str, str], Line] = {}
         self.rules: dict[int, Project] = {}  # under which the lines of a project were made
         self.people: dict[int, People] = {}
-        self.workers: dict[int, set[str]] = {}  # of a project: who was at work when we started
+        self.workers: dict[
+            int, set[tuple[str, str]]
+        ] = {}  # of a project: who was at work when we started, on which axis
         self.unsure: dict[UUID, Judgement] = {}
         self.reading = threading.Lock()
 
@@ -88,7 +89,7 @@ class Queue:
             reason = limits.closed(annotator, rules, people, line, lines)
             mine = [pick for _, where, pick in self._held(annotator, held) if where is line and not reason]
             picks = [pick for pick in mine if line.hold(annotator, tab, pick)]
-            wait = self._quiet(annotator, rules.id)
+            wait = self._quiet(annotator, rules.id, axis)
             want = min(want, limits.room(annotator, rules, lines, line, tab))
             if not reason:
                 picks += line.recover(annotator, tab, want - len(picks), picks)
@@ -119,7 +120,9 @@ class Queue:
                 seq = self._again(judgement)
             else:
                 self._check(line, pick, judgement)
-                judgement = replace(judgement, purpose=line.purpose_now(annotator, pick))
+                now = line.purpose_now(annotator, pick)
+                version = body.guideline or self.rules[view.project].version or None
+                judgement = replace(judgement, purpose=now, guideline=version)
                 seq = self._append(judgement)
                 self._apply(view.project, judgement)
                 if judgement.kind in ("undo", "edit"):
@@ -199,6 +202,7 @@ class Queue:
         known = self.rules.get(rules.id)
         if known is None or any(getattr(known, name) != getattr(rules, name) for name in ("axes", "overlap", "names")):
             self._take_over(rules, Reading(self.store, rules, self.clock))
+        self.rules[rules.id] = rules
         if axis not in rules.guidelines:
             raise UsageError(f"axis {axis!r}: one of {', '.join(rules.guidelines)}")
         self._learn_late()
@@ -236,9 +240,11 @@ class Queue:
                 line.apply(judgement)
 
     def _again(self, judgement: Judgement) -> int:
-        """The number of an act that is stored already; its purpose may have become another since the view was made."""
+        """The number of an act that is stored already, with what was put in when it came."""
         _, old = self.store.find(judgement.uid)
-        return self.store.append(replace(judgement, purpose=getattr(old, "purpose", judgement.purpose)))[0]
+        if isinstance(old, Judgement):
+            judgement = replace(judgement, purpose=old.purpose, guideline=judgement.guideline or old.guideline)
+        return self.store.append(judgement)[0]
 
     def _held(self, annotator: str, leases: Iterable[str]) -> Iterator[Held]:
         """Line and place of each token; a page may have kept some that mean nothing any more."""
@@ -249,7 +255,7 @@ class Queue:
     def _pick(self, view: View) -> tuple[Line, Pick]:
         rules = self._project(view.project)
         if not self.sees(view.annotator, rules):
-            raise Withdrawn("this project is no longer open to you")
+            raise Withdrawn("this project is no longer open to you", code="closed")
         line = self._line(rules, view.axis, view.task)
         place = line.places.of(view.item)
         if place is None:
@@ -321,21 +327,19 @@ class Queue:
 
     def _progress(self, annotator: str, rules: Project, line: Line) -> dict[str, Json]:
         going = limits.calibration(annotator, rules, self.people[rules.id], line) == "going"
-        return line.progress(annotator) | ({"calibration": checks.lesson(line, annotator)} if going else {})
+        told = line.progress(annotator) | {"all_today": limits.today(annotator, self._lines(rules.id))}
+        return told | ({"calibration": checks.lesson(line, annotator)} if going else {})
 
-    def _quiet(self, annotator: str, project: int) -> float:
+    def _quiet(self, annotator: str, project: int, axis: str) -> float:
         """Seconds in which others may still come back for what they held before a restart."""
-        others = self.workers[project] - {annotator}
+        others = {name for name, at in self.workers[project] if at == axis} - {annotator}
         return max(0.0, self.born + QUIET_SECONDS - self.clock()) if others else 0.0
 
     def _why_empty(self, line: Line, annotator: str, wait: float) -> dict[str, Json]:
         if not len(line.places):
             return {"reason": "no_items"}
-        if wait := wait or line.wait_for(annotator) or 0.0:
+        if wait:
+            return {"reason": "restarted", "wait_s": wait}
+        if wait := line.wait_for(annotator):
             return {"reason": "wait_s", "wait_s": wait}
         return {"reason": "others" if line.got < line.wanted else "all_done"}
-
-
-def kin(judgement: Judgement) -> tuple[str, int, str, str]:
-    """What an act has in common with the one that it takes back."""
-    return judgement.annotator, judgement.item, judgement.axis, check_of(judgement.purpose)

@@ -23,7 +23,7 @@ AT_WORK = timedelta(minutes=15)
 
 
 class Reading:
-    """`lines` by project, axis and task; `workers` are those who were at work of late."""
+    """`lines` by project, axis and task; `workers` are those who were at work of late, and on which axis."""
 
     def __init__(self, store: Store, project: Project, clock: Callable[[], float]) -> None:
         self.store, self.project, self.workers = store, project.id, set()
@@ -48,7 +48,7 @@ class Reading:
             for line in self.lines.values():
                 line.apply(judgement)
             if judgement.ts > since and judgement.purpose != "import":
-                self.workers.add(judgement.annotator)
+                self.workers.add((judgement.annotator, judgement.axis))
 
     def _count(self, rules: Project) -> None:
         lines = list(self.lines.values())
@@ -78,7 +78,7 @@ class Reading:
         """Of each annotator what can still be undone, and how fast."""
         for latest in judgements.latest(self.store, self.project, self.seq):
             if latest.active > datetime.now(UTC) - AT_WORK:
-                self.workers.add(latest.annotator)
+                self.workers.add((latest.annotator, latest.axis))
             for line in lines:
                 if line.axis == latest.axis:
                     recall(line, latest)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from workbench.errors import UsageError
 from workbench.labelling import names
+from workbench.labelling.person import check_of
 from workbench.labelling.views import View
 from workbench.schema import MOST_CANDIDATES, Candidate, Json, Judgement, Reason, check_payload, messages_to_json
 
@@ -54,6 +55,11 @@ def judgement_of(body: Submission, view: View, payload: dict[str, Json]) -> Judg
         reason=body.reason and body.reason.model_dump(),
         supersedes=body.supersedes,
     )
+
+
+def kin(judgement: Judgement) -> tuple[str, int, str, str]:
+    """What an act has in common with the one that it takes back."""
+    return judgement.annotator, judgement.item, judgement.axis, check_of(judgement.purpose)
 
 
 def payload_of(body: Submission, view: View) -> dict[str, Json]:

@@ -31,6 +31,8 @@ def act(role: AccountRole) -> Callable[[Callable[..., dict[str, Any]]], Callable
             except ValidationError as error:
                 first = error.errors()[0]
                 where = ".".join(map(str, first["loc"]))
+                if first["type"].startswith("missing"):
+                    raise UsageError(f"{function.__name__}: {where} is missing") from None
                 raise UsageError(f"{function.__name__}: {where}: {first['msg']} (got {first['input']!r:.80})") from None
 
         inner.role = role

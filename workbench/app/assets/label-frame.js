@@ -68,10 +68,10 @@ export class Frame {
     if (focused) this.choices.querySelector(`[data-key="${focused}"]:not(:disabled)`)?.focus({ preventScroll: true });
   }
 
-  drawProgress({ done, needed, today, median_s: pace, calibration }, quota) {
+  drawProgress({ done, needed, today, all_today: all, median_s: pace, calibration }, quota) {
     const { say } = this;
     Object.assign(this.bar, calibration ? { max: calibration.of, value: calibration.done } : { max: Math.max(1, needed), value: done });
-    const parts = [calibration ? say("calibration", calibration) : say("done", { done, needed }), quota ? say("today.quota", { today, quota }) : say("today", { today })];
+    const parts = [calibration ? say("calibration", calibration) : say("done", { done, needed }), quota ? say("today.quota", { today: all ?? today, quota }) : say("today", { today })];
     if (pace) parts.push(say("pace", { s: Math.round(pace) || "< 1" }));
     this.figures.replaceChildren(...parts.map((text, at) => h("span", { textContent: text, className: at ? "quiet" : "strong" })));
   }

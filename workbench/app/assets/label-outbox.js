@@ -3,7 +3,8 @@
 
 const FIRST = 300;
 const LAST = 5000; // somebody is looking at "waiting"
-const REFUSED = new Set([409, 410, 422]);
+const REFUSED = new Set([409, 410, 413, 422]);
+const ALONE = 20_000; // characters; with keepalive a browser sends no more than 64 KiB, and refuses the rest
 
 export class Outbox extends EventTarget {
   // Events: `change`, `stored` with {body, said}, and `refused` with {body, status, code} for what never will be stored.
@@ -66,10 +67,11 @@ export class Outbox extends EventTarget {
 
   // True when this entry needs nothing more. Saved is only: 200, JSON, and our uid in it.
   async post(key, body) {
+    const text = JSON.stringify(body);
     try {
       const answer = await fetch("/api/label/submit", {
-        method: "POST", keepalive: true, signal: AbortSignal.timeout(20_000),
-        headers: { "content-type": "application/json" }, body: JSON.stringify(body),
+        method: "POST", keepalive: text.length < ALONE, signal: AbortSignal.timeout(20_000),
+        headers: { "content-type": "application/json" }, body: text,
       });
       this.signedOut = answer.status === 401;
       if (answer.status !== 200 && !REFUSED.has(answer.status)) return this.keep();

@@ -12,9 +12,10 @@ export class Order {
     return [...Array(this.count).keys()].filter((position) => !placed.includes(position));
   }
 
-  // Nothing is open: of a ranking the one that is left comes last, and best and worst are two.
+  // Nothing is open. Every number of a ranking is pressed, so that none is left for the next item; a hand may leave
+  // the last answer where it lies.
   get whole() {
-    return this.bestWorst ? this.tiers.length === 2 : this.rest.length <= 1;
+    return this.bestWorst ? this.tiers.length === 2 : this.rest.length <= (this.byHand ? 1 : 0);
   }
 
   get payload() {

@@ -96,6 +96,7 @@ class Labelling {
     this.supply.open(axis, task);
     Object.assign(this, { progress: progress[axis][task], past: remembered(this.pastKey, []), drawn: null, fast: 0 });
     remember(`label.line.${project.id}`, [axis, task]);
+    this.frame.last.textContent = "";
     this.drawHead();
     this.frame.drawTools(task);
     this.frame.drawSaved(this.outbox);
@@ -111,7 +112,8 @@ class Labelling {
   }
 
   came(progress) {
-    if (!this.outbox.size) this.start.progress[this.axis][this.task] = this.progress = progress;
+    this.behind = this.outbox.size > 0; // what still waits is not in these figures
+    if (!this.behind) this.start.progress[this.axis][this.task] = this.progress = progress;
     this.frame.drawProgress(this.progress, this.start.project.quota);
     if (!this.current) this.next();
   }
@@ -216,11 +218,12 @@ class Labelling {
     if (entry.item.teach && kind !== "skip" && kind !== "flag") return this.awaitLesson(entry);
     this.remain([...this.past, { item: entry.item, uid: entry.uid, kind, reason }]);
     this.next();
-    this.minds(entry, ms);
+    this.minds(entry, ms, kind);
   }
 
   // Whoever was too fast to read it, several times, is told so; nothing more.
-  minds({ floor }, { ms_active: active }) {
+  minds({ floor }, { ms_active: active }, kind) {
+    if (kind === "skip" || kind === "flag") return;
     this.fast = active < (floor ?? 0) ? this.fast + 1 : 0;
     if (this.fast < TOO_FAST) return;
     this.fast = 0;
@@ -300,7 +303,7 @@ class Labelling {
     const { progress } = this;
     if (kind === "edit") return;
     if (kind === "skip" || kind === "flag") progress[kind === "skip" ? "skipped" : "flagged"] += by;
-    else for (const key of teach ? ["mine", "today"] : ["mine", "done", "today"]) progress[key] += by;
+    else for (const key of teach ? ["mine", "today", "all_today"] : ["mine", "done", "today", "all_today"]) progress[key] += by;
     if (teach && progress.calibration) progress.calibration.done += by;
     this.frame.drawProgress(progress, this.start.project.quota);
   }
@@ -315,6 +318,7 @@ class Labelling {
   }
 
   stored({ body, said }) {
+    if (this.behind && !this.outbox.size) this.supply.refill();
     this.writing.drafts.sent(body);
     if (body.uid !== this.waiting) return;
     this.waiting = null;
@@ -332,6 +336,7 @@ class Labelling {
   }
 
   refused({ body, code }) {
+    if (code === "closed") return this.closed(code);
     this.frame.tell(this.say(`refused.${REFUSED.includes(code) ? code : "other"}`));
     if (this.past.some(({ uid }) => uid === body.uid)) this.count(body.kind, -1);
     this.remain(this.past.filter(({ uid }) => uid !== body.uid));

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.labelling.adjudication import DECIDED, KINDS, case, contradict, people, strict_pairs, waiting
+from workbench.labelling.adjudication import DECIDED, KINDS, case, opposite, people, strict_pairs, waiting
 from workbench.schema import Judgement
 from workbench.store.db import Store, uid
 
@@ -169,7 +169,7 @@ TIERS = st.permutations(range(4)).map(lambda order: [[i] for i in order])
 @given(TIERS, TIERS)
 def test_only_the_same_order_contradicts_nothing(one: Any, other: Any) -> None:
     a, b = set(strict_pairs(one)), set(strict_pairs(other))
-    assert contradict(a, b) == contradict(b, a) == (one != other)
+    assert opposite(a, b) == opposite(b, a) == (one != other)
 
 
 def test_every_kind_is_always_told(store: Store, project: int) -> None:

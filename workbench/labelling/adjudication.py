@@ -108,7 +108,7 @@ def opposed(found: list[tuple[Any, ...]]) -> Found:
         orders = [v for v in cast if v["kind"] != "rating"]
         orders += rankings_of_ratings([v for v in cast if v["kind"] == "rating"])
         for a, b in combinations(sorted(orders, key=lambda v: v["seq"]), 2):
-            if a["annotator"] != b["annotator"] and contradict(above(a["payload"]), above(b["payload"])):
+            if a["annotator"] != b["annotator"] and opposite(above(a["payload"]), above(b["payload"])):
                 kind = "conflict" if any(v["policy"] == "rm_conflict" for v in cast) else "disagreement"
                 waiting.append((kind, item, b["seq"]))
                 break
@@ -120,7 +120,7 @@ def above(payload: dict[str, Json]) -> set[tuple[int, int]]:
     return {(payload["best"], payload["worst"])} if "best" in payload else set(strict_pairs(payload["tiers"]))
 
 
-def contradict(one: set[tuple[int, int]], other: set[tuple[int, int]]) -> bool:
+def opposite(one: set[tuple[int, int]], other: set[tuple[int, int]]) -> bool:
     return any((worse, better) in other for better, worse in one)
 
 

@@ -63,17 +63,6 @@ def taste(others: Estimate, self: Estimate) -> Estimate:
     return estimate(*shares, min(others["n"], self["n"]))
 
 
-def unequal_flips(ab: float, ac: float, bc: float) -> tuple[float, float, float]:
-    """eps of three annotators from how often each two of them agree, all above 0.5.
-
-    1 - 2 eps_a = sqrt(g_ab g_ac / g_bc), g = 2 A - 1.
-    """
-    g_ab, g_ac, g_bc = (2 * share - 1 for share in (ab, ac, bc))
-    ratios = (g_ab * g_ac / g_bc, g_ab * g_bc / g_ac, g_ac * g_bc / g_ab)
-    a, b, c = ((1 - sqrt(ratio)) / 2 for ratio in ratios)
-    return a, b, c
-
-
 def dawid_skene(unit: Array, who: Array, vote: Array, units: int, people: int) -> tuple[Array, Array]:
     """One-coin Dawid-Skene: (units,) chance that 1 is right, (people,) chance that an annotator is.
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.app.acts.conftest import do as act
-from workbench.app.acts.quality import flattened, plain, tables_of
+from workbench.app.acts.quality import flattened, tables_of
 from workbench.app.house import House
 from workbench.errors import NotFound
 from workbench.schema import Candidate, Judgement, Message, make_item
@@ -94,4 +94,3 @@ def test_an_empty_project_has_its_tables_too(do: Any) -> None:
 def test_an_estimate_becomes_columns() -> None:
     row = {"week": "2026-W47", "raw": {"value": 0.5, "low": 0.4}, "marked": ["left", "fast"]}
     assert flattened(row) == {"week": "2026-W47", "raw.value": 0.5, "raw.low": 0.4, "marked": "left fast"}
-    assert [plain(value) for value in ("@x", -1.5, "a-b", None)] == ["'@x", -1.5, "a-b", None]

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from workbench.app.routes.files import harmless, offer
+from workbench.app.routes.files import offer
 from workbench.store import audit
 
 TRICKS = [
@@ -56,8 +56,6 @@ def test_the_log_as_a_table_holds_no_formula(house_app: Any, as_user: Any) -> No
     assert row[1:] == ["lea", "'=cmd|' /C calc'!A0", '{"title": "@SUM(1)"}']
     assert as_user("ada").get("/api/audit.csv?who=nobody").text.count("\n") == 1
     assert as_user("lea").get("/api/audit.csv").status_code == 403
-    assert [harmless(f"{begin}a") for begin in "=+-@\t\r"] == [f"'{begin}a" for begin in "=+-@\t\r"]
-    assert harmless("a=b") == "a=b"
 
 
 @pytest.mark.rule("S26")

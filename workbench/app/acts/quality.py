@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from workbench.app.acts.act import act
 from workbench.app.acts.review import Axis, axis_of
+from workbench.app.csv_text import harmless
 from workbench.app.house import House
 from workbench.jobs.folder import write_json
 from workbench.schema import Json
@@ -107,13 +108,8 @@ def flattened(row: dict[str, Json]) -> dict[str, Json]:
         if isinstance(value, dict):
             flat |= {f"{name}.{part}": cell for part, cell in value.items()}
         else:
-            flat[name] = " ".join(map(str, value)) if isinstance(value, list) else plain(value)
+            flat[name] = " ".join(map(str, value)) if isinstance(value, list) else harmless(value)
     return flat
-
-
-def plain(value: Json) -> Json:
-    """A name that a spreadsheet would take for a formula is marked as text."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
 
 
 def write_csv(path: Path, rows: list[dict[str, Json]]) -> bool:

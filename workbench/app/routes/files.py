@@ -10,6 +10,7 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
+from workbench.app.csv_text import harmless
 from workbench.app.house import House
 from workbench.app.roles import Routes
 from workbench.errors import NotFound
@@ -17,7 +18,6 @@ from workbench.store import audit
 
 KEPT = 1000
 LINES = 100_000
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 OFFERS: OrderedDict[str, tuple[str, Path]] = OrderedDict()
 
 
@@ -54,8 +54,3 @@ def routes(house: House) -> APIRouter:
         return Response(table.getvalue(), media_type="text/csv; charset=utf-8", headers=head)
 
     return router
-
-
-def harmless(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(FORMULA) else cell

@@ -64,9 +64,10 @@ class House:
             raise NotFound(f"no project {number}")
         return found
 
-    def counted(self, user: str, project: Project) -> dict[str, int]:
-        """Items to label, those that are done, and what this user did today, over all tasks of the project."""
-        found = [self.queue.progress(user, project.id, task) for task in projects.TASKS]
+    def counted(self, user: str, project: Project, axis: str | None = None) -> dict[str, int]:
+        """Labels asked for, those done, and this user's of today: all tasks of the project, all axes or one."""
+        axes = [axis] if axis else project.guidelines
+        found = [self.queue.progress(user, project.id, task, name) for name in axes for task in project.tasks]
         return {key: sum(progress[key] for progress in found) for key in ("needed", "done", "today")}
 
     def project(self, name: int | str) -> Project:

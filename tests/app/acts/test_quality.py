@@ -94,3 +94,19 @@ def test_an_empty_project_has_its_tables_too(do: Any) -> None:
 def test_an_estimate_becomes_columns() -> None:
     row = {"week": "2026-W47", "raw": {"value": 0.5, "low": 0.4}, "marked": ["left", "fast"]}
     assert flattened(row) == {"week": "2026-W47", "raw.value": 0.5, "raw.low": 0.4, "marked": "left fast"}
+
+
+def test_what_is_counted_of_a_project_is_every_axis_and_task_that_it_asks_for(house: House, do: Any) -> None:
+    number = do("project_create", name="sums", tasks=["pair"])["id"]
+    do("project_change", project=number, axes={"kind": ""}, overlap=0.0)
+    two, three = (tuple(Candidate((Message("assistant", text),)) for text in texts) for texts in ("ab", "abc"))
+    pair, _ = items.add(
+        house.store, "lea", [make_item(number, (Message("user", f"{len(found)}?"),), found) for found in (two, three)]
+    )
+    house.store.append(Judgement(uid(), pair, "ann", "pair", {"choice": 0, "strength": 2}, shown_order=(0, 1)))
+    project = house.project(number)
+    # one pair on two axes, labelled on one of them; nobody is asked for the ranking
+    assert house.counted("ann", project) == {"needed": 2, "done": 1, "today": 1}
+    assert house.counted("ann", project, "kind") == {"needed": 1, "done": 0, "today": 0}
+    do("project_change", project=number, tasks=["pair", "rank"])
+    assert house.counted("ann", house.project(number))["needed"] == 4

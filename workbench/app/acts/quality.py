@@ -13,7 +13,6 @@ from workbench.app.house import House
 from workbench.jobs.folder import write_json
 from workbench.schema import Json
 from workbench.store.db import Store
-from workbench.store.projects import Project
 
 
 @act("lead")
@@ -21,11 +20,11 @@ def review_report(house: House, actor: str, *, project: int | str, axis: str = A
     """How far labels can be trusted: agreement, noise, bias, people; how much is done and how long the rest takes."""
     found = axis_of(house.project(project), axis)
     told = reported(house.store, found.id, axis)
-    done = progress_of(house, actor, found, axis)
-    rest, pace = max(0, done["needed"] - done["done"]), told["median_s"]
+    counts, pace = house.counted(actor, found, axis), told["median_s"]
+    hours = None if pace is None else max(0, counts["needed"] - counts["done"]) * pace / 3600
     files = {str(made["id"]): made["file"] for made in house.store.latest("imports", "project = ?", found.id)}
     imported = {f"{files.get(number, '')} ({number})": figures for number, figures in told["imported"].items()}
-    progress = done | {"hours_left": None if pace is None else rest * pace / 3600}
+    progress = {"done": counts["done"], "needed": counts["needed"], "hours_left": hours}
     return told | {"imported": imported, "progress": progress}
 
 
@@ -120,12 +119,6 @@ def write_csv(path: Path, rows: list[dict[str, Json]]) -> bool:
             table.writeheader()
             table.writerows(rows)
     return bool(rows)
-
-
-def progress_of(house: House, actor: str, project: Project, axis: str) -> dict[str, int]:
-    """Done and needed of all tasks together."""
-    found = [house.queue.progress(actor, project.id, task, axis) for task in project.tasks]
-    return {name: sum(task[name] for task in found) for name in ("done", "needed")}
 
 
 def reported(store: Store, project: int, axis: str) -> dict[str, Any]:

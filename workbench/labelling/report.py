@@ -49,7 +49,6 @@ def report(store: Store, project: int, axis: str = "overall") -> dict[str, Any]:
         "confusion": confusion(planned),
         "days": days(work),
         "median_s": float(np.median(work.ms[work.ms > 0])) / 1000 if (work.ms > 0).any() else None,
-        "needed": None,
     }
 
 

@@ -81,6 +81,9 @@ def test_every_number_leaves_as_a_file(do: Any, project: int) -> None:
     with (folder / "confusion.csv").open(encoding="utf-8-sig", newline="") as file:
         [pair] = csv.DictReader(file)
     assert (pair["n"], float(pair["agreement"])) == (str(PAIRS), SAME / PAIRS)
+    assert whole == json.loads(json.dumps(do("review_report", project=project)))  # all that the page shows
+    with (folder / "progress.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert [(row["done"], row["needed"]) for row in csv.DictReader(file)] == [(str(PAIRS), str(PAIRS + 10))]
 
 
 def test_an_empty_project_has_its_tables_too(do: Any) -> None:
@@ -88,7 +91,13 @@ def test_an_empty_project_has_its_tables_too(do: Any) -> None:
     told = do("review_report", project=number)
     assert told["progress"] == {"done": 0, "needed": 0, "hours_left": None}
     assert {name: rows for name, rows in tables_of(told).items() if "people" in name} == {"people.csv": []}
-    assert do("review_export", project=number)["files"] == ["report.json", "agreement.csv", "noise.csv", "bias.csv"]
+    assert do("review_export", project=number)["files"] == [
+        "report.json",
+        "agreement.csv",
+        "noise.csv",
+        "bias.csv",
+        "progress.csv",
+    ]
 
 
 def test_an_estimate_becomes_columns() -> None:

@@ -237,8 +237,9 @@ def test_faults_are_told_alike(call: Any, project: int) -> None:
 
 
 def test_the_report_of_a_project(call: Any, project: int) -> None:
-    pytest.importorskip("workbench.labelling.report")
-    assert call("lea", "GET", f"/projects/{project}/report").json()["votes"] >= 0
+    told = call("lea", "GET", f"/projects/{project}/report").json()
+    assert told["votes"] >= 0
+    assert told["progress"].keys() == {"done", "needed", "hours_left"}
     assert call("lea", "GET", f"/projects/{project}/report?axis=none").status_code == 404
 
 

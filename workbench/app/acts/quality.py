@@ -70,7 +70,7 @@ def review_calibrate(
 def review_export(house: House, actor: str, *, project: int | str, axis: str = Axis) -> dict[str, Any]:
     """Write the report: one JSON file with all of it, one CSV file per table."""
     found = axis_of(house.project(project), axis)
-    told = reported(house.store, found.id, axis)
+    told = review_report(house, actor, project=found.id, axis=axis)
     folder = house.home / "exports" / f"review-{found.id}-{axis}-{datetime.now(UTC):%Y%m%dT%H%M%S}"
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "report.json", told)
@@ -92,6 +92,7 @@ def tables_of(told: dict[str, Json]) -> dict[str, list[dict[str, Json]]]:
     noise = [{"figure": name} | est for name, est in told["noise"].items() if name != "repeat_sides"]
     bias = [{"figure": name} | told["bias"][name] for name in ("side", "length")]
     flat = {"agreement": figures, "noise": noise, "bias": bias, "style": told["bias"]["style"], "confusion": pairs}
+    flat["progress"] = [told["progress"]]
     lists = {name: told[name] for name in ("weeks", "versions", "tags", "people", "days")}
     return {f"{name}.csv": [flattened(row) for row in rows] for name, rows in (flat | lists).items() if listed(rows)}
 

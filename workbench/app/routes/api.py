@@ -14,7 +14,7 @@ from workbench.app.house import House
 from workbench.app.roles import Routes
 from workbench.app.routes import shapes
 from workbench.errors import NotFound
-from workbench.labelling.queue import Submission
+from workbench.labelling.submission import Submission
 from workbench.schema import Item, Judgement, Message
 from workbench.store import feed as rows
 
@@ -95,12 +95,7 @@ def exchange(house: House, at: Callable) -> None:
 
     @at("GET", "/projects/{project}/report", "lead", "Agreement, noise, bias and people of one axis", shapes.Report)
     def report(request: Request, project: int, axis: str = Query("overall", max_length=31)) -> dict[str, Any]:
-        from workbench.labelling.report import report
-
-        found = house.project(project)
-        if axis not in found.guidelines:
-            raise NotFound(f"no axis {axis!r}; there are: {', '.join(found.guidelines)}")
-        return report(house.store, found.id, axis)
+        return ACTIONS["review_report"](house, request.state.user, project=project, axis=axis)
 
 
 def labelling(house: House, at: Callable) -> None:

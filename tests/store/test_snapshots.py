@@ -462,8 +462,26 @@ def test_imports_of_several_people_have_agreement_of_their_own(store, freeze, as
     )
     labels = freeze().manifest["labels"]
     assert (labels["n"], labels["A"]["value"]) == (60, 0.9)  # a machine is nobody who could agree
-    assert {r["p_share"] is None for r in read(freeze(), "pairs")} == {False}
+    a = 0.1 / 0.8  # two people agree or are even; what the machine adds counts for nothing
+    assert {r["p_share"] for r in read(freeze(), "pairs")} == {0.5, round((2 + a) / (2 + 2 * a), 6)}
     assert freeze(purposes=["label"]).manifest["labels"]["n"] == 0
+
+
+def test_only_votes_of_people_say_how_sure_a_label_is(store, freeze, pair, asked, vote) -> None:
+    twice(store, asked, vote, 60, 45)  # A = 0.75, a = 0.5
+    (mixed, _), (spoken, _), (machines, _), (level, _), (compared, _) = (pair(q) for q in "abcde")
+    ours = [vote(number, "ann", **said(0, 2)) for number in (mixed, spoken)]
+    taken = {"ext:1:machine:m": (mixed, machines), "import:1": (mixed, machines), "ext:1:kim": (spoken,)}
+    others = [vote(n, who, purpose="import", **said(0, 2)) for who, numbers in taken.items() for n in numbers]
+    tie = vote(level, "ext:1:machine:m", purpose="import", **said("tie"))
+    store.append(*ours, *others, tie, vote(compared, "ann", purpose="compare", **said(1)))
+    rows = {text(row["prompt"]): row for row in read(freeze(), "pairs")}
+    found = {q: (rows[q]["n_votes"], rows[q]["p_share"], rows[q]["p_posterior"]) for q in "abcde"}
+    # One vote of a person says A, whatever machines, an import without people, or people of unknown agreement add
+    assert found["a"][:2] == (3, pytest.approx(0.75, abs=1e-6))
+    assert found["b"][:2] == (2, pytest.approx(0.75, abs=1e-6))
+    assert found["a"][2] == found["b"][2] > 0.55
+    assert {q: found[q][1:] for q in "cde"} == dict.fromkeys("cde", (None, None))
 
 
 def test_soft_labels_do_not_depend_on_order(store, freeze, asked, vote, tmp_path) -> None:

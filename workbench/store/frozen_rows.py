@@ -4,7 +4,7 @@ Messages here are `{role, content}` only: items whose messages call tools are le
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import fmean
 from typing import Any
@@ -116,12 +116,12 @@ class Frozen:
     def of_pair(self, verdict: Verdict) -> Iterator[tuple[str, Row]]:
         if verdict.choice == "both_bad" or not self.firm(verdict):
             return
-        if verdict.choice == "tie":
-            yield "pairs", self.pair(0, 1, verdict, tie=True, soft=self.soft_tie())
-            return
         best, votes = verdict.choice, ordinary(self.votes["pair"])
+        if best == "tie":
+            yield "pairs", self.pair(0, 1, verdict, tie=True, soft=self.soft_tie(verdict, votes))
+            return
         said = {side: [v for v in votes if v["payload"]["choice"] == side] for side in (best, 1 - best, "tie")}
-        soft = self.soft(verdict, said[best], said[1 - best], len(said["tie"]))
+        soft = self.soft(verdict, said[best], said[1 - best], said["tie"])
         yield "pairs", self.pair(best, 1 - best, verdict, soft=soft)
         if verdict.strength is None or verdict.strength >= FIRM:
             yield "demonstrations", self.demonstration(best, "winner")
@@ -131,7 +131,7 @@ class Frozen:
         votes, found = ordinary(self.votes["rank"]), []
         for best, worst in strict_pairs(verdict.tiers, self.policy["rankings"]):
             for_it, against = ([v for v in votes if ranks_above(v, *pair)] for pair in ((best, worst), (worst, best)))
-            level = sum(ranks_level(v, best, worst) for v in votes)
+            level = [v for v in votes if ranks_level(v, best, worst)]
             found.append((best, worst, len(for_it), self.soft(verdict, for_it, against, level)))
         if not verdict.tiers or (found and not self.agreed(verdict, fmean(n for _, _, n, _ in found))):
             return
@@ -171,12 +171,15 @@ class Frozen:
             told = {"prompt": self.prompt, "completion": texts[name], "twin": self.asked + name}
             yield "demonstrations", self.row([self.key, name], "edit", **told)
 
-    def soft(self, verdict: Verdict, wins: list[Vote], losses: list[Vote], ties: int = 0) -> dict[str, float | None]:
+    def soft(
+        self, verdict: Verdict, wins: list[Vote], losses: list[Vote], ties: Sequence[Vote] = ()
+    ) -> dict[str, float | None]:
         both = self.trust.of(verdict, wins, losses, ties) if self.trust else (None, None)
         return dict(zip(("p_share", "p_posterior"), both, strict=True))
 
-    def soft_tie(self) -> dict[str, float | None]:
-        return dict.fromkeys(("p_share", "p_posterior"), 0.5 if self.trust else None)
+    def soft_tie(self, verdict: Verdict, votes: list[Vote]) -> dict[str, float | None]:
+        told = self.soft(verdict, votes, [])
+        return {name: None if p is None else 0.5 for name, p in told.items()}
 
     def implied(self, pair: Verdict) -> dict[int, Verdict]:
         """What the verdict on all answers says of each answer alone, as far as the policy wants to hear it."""

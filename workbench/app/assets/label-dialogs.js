@@ -3,7 +3,7 @@
 import { WHY, answersOf, inWords, toolsOf } from "./label-answers.js";
 import { h, paintText } from "./label-paint.js";
 
-const cap = (key) => h("kbd", { textContent: key, ariaHidden: "true" });
+export const cap = (key) => h("kbd", { textContent: key === "Backspace" ? "⌫" : key, ariaHidden: "true" });
 
 // A dialog; resolves to the value of the button that closed it, "" for Escape. One with `must` has no other way out.
 function open(say, className, title, content, must = false) {

@@ -1,10 +1,9 @@
 // The page round an item: head with progress, choices with their keys, tools. Leaves out what they do, and dialogs.
 
 import { SIDES, answersOf, toolsOf } from "./label-answers.js";
-import { axisName } from "./label-dialogs.js";
+import { axisName, cap } from "./label-dialogs.js";
 import { h } from "./label-paint.js";
 
-const cap = (key) => h("kbd", { textContent: key === "Backspace" ? "⌫" : key, ariaHidden: "true" });
 const shortcut = (keys) => keys.map((key) => (key === "?" ? "Shift+?" : key.length > 1 ? key : key.toLowerCase())).join(" ");
 
 export class Frame {

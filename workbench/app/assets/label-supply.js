@@ -5,6 +5,7 @@ import { LOOKS_AGAIN } from "./label-ends.js";
 
 const BUFFER = 10;
 const REFILL_BELOW = 5;
+const CLOSED = new Set([403, 404, 422]); // not for us, not there, no such axis or task any more
 
 export class Supply extends EventTarget {
   // Events: `came` with the progress of the line, `lost` for the item on screen, `closed` when the project is,
@@ -43,7 +44,7 @@ export class Supply extends EventTarget {
       if (this.line === line) this.take(answer, new Set(held));
     } catch (error) {
       if (error.status === 401) this.outbox.signedOut = true;
-      if (error.status === 403 || error.status === 404) this.tell("closed");
+      if (CLOSED.has(error.status)) this.tell("closed");
       else if (this.line === line) this.timer = setTimeout(() => this.refill(named), 2000);
     } finally {
       if (this.filling === line) this.filling = null;

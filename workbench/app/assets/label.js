@@ -2,7 +2,7 @@
 // (label-outbox.js), how it looks (label-frame.js, label-paint.js), rankings (label-rank.js) and what is being written.
 
 import { inWords, WHY } from "./label-answers.js";
-import { ask, remember, remembered } from "./label-ask.js";
+import { ask, remember, remembered, textsOf } from "./label-ask.js";
 import { askWhy, showHelp } from "./label-dialogs.js";
 import { endOf, link } from "./label-ends.js";
 import { Frame } from "./label-frame.js";
@@ -34,8 +34,8 @@ export async function mount(element) {
   while (!gone.signal.aborted) {
     try {
       const start = await ask("GET", "/api/label/progress");
-      const texts = await ask("GET", `/assets/i18n/${start.lang}.json`);
-      return new Labelling(root, texts, start, gone.signal);
+      const [say] = await textsOf(start.lang, "label");
+      return new Labelling(root, say, start, gone.signal);
     } catch (error) {
       if (error.status === 401) return location.assign("/login");
       await new Promise((done) => setTimeout(done, 2000));
@@ -44,9 +44,8 @@ export async function mount(element) {
 }
 
 class Labelling {
-  constructor(root, texts, start, signal) {
-    Object.assign(this, { root, start, signal, past: [], fast: 0, watch: new Watch() });
-    this.say = (key, values = {}) => (texts[`label.${key}`] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  constructor(root, say, start, signal) {
+    Object.assign(this, { root, say, start, signal, past: [], fast: 0, watch: new Watch() });
     this.tab = remembered("label.tab", newUid());
     remember("label.tab", this.tab);
     this.outbox = new Outbox(start.user);

@@ -11,14 +11,16 @@ function inWords(payload, say, label) {
   return payload.score === undefined ? words(payload, label) : say("score", { n: payload.candidate + 1, score: payload.score });
 }
 
-// What a payload of candidate indexes says of positions on screen.
-export function byPosition(payload, order) {
-  const at = (index) => order.indexOf(index);
+// The same payload where answers have other numbers: `to` gives the new one of each.
+export function renamed(payload, to) {
   const found = { ...payload };
-  if (payload.tiers) found.tiers = payload.tiers.map((tier) => tier.map(at));
-  for (const name of ["choice", "best", "worst", "candidate"]) if (typeof payload[name] === "number") found[name] = at(payload[name]);
+  if (payload.tiers) found.tiers = payload.tiers.map((tier) => tier.map(to));
+  for (const name of ["choice", "best", "worst", "candidate"]) if (typeof payload[name] === "number") found[name] = to(payload[name]);
   return found;
 }
+
+// What a payload of candidate indexes says of positions on screen.
+const onScreen = (payload, order) => renamed(payload, (index) => order.indexOf(index));
 
 // Who spoke; of an import, which.
 function nameOf(name, say) {
@@ -63,7 +65,7 @@ function paintFlag({ annotator, payload }, say, label) {
 
 function paintGold({ gold, order }, say, label) {
   if (!gold) return [];
-  const right = inWords(byPosition(gold.answer, order), say, label);
+  const right = inWords(onScreen(gold.answer, order), say, label);
   return [h("p", { className: "notice gold-is" }, h("b", { textContent: say("gold.right", { answer: right }) }), gold.explanation ? ` ${gold.explanation}` : "")];
 }
 
@@ -73,7 +75,7 @@ function known(label, group, word) {
 }
 
 function paintVote(vote, found, say, label) {
-  const payload = byPosition(vote.payload, found.order);
+  const payload = onScreen(vote.payload, found.order);
   const said = vote.kind === "edit" ? say("edited", { n: payload.candidate + 1 }) : inWords(payload, say, label);
   const facts = [];
   if (!USUAL.includes(vote.purpose)) facts.push(say(`purpose.${vote.purpose}`));
@@ -105,7 +107,7 @@ export function paintDesk(found, say, label, review) {
 // Who answered is told once the decision stands.
 function paintDecision({ decision, models, order }, say, label) {
   if (!decision) return [];
-  const answer = inWords(byPosition(decision.payload, order), say, label);
+  const answer = inWords(onScreen(decision.payload, order), say, label);
   const names = models.map((name, at) => h("li", { textContent: say("model", { n: at + 1, name: name ?? "–" }) }));
   return [h("p", { className: "decision" }, h("b", { textContent: answer }), ` ${say("decided_by", { name: decision.annotator })}`),
     h("details", {}, h("summary", { textContent: say("models") }), h("ul", {}, ...names))];
@@ -136,7 +138,7 @@ function paintRanking({ answers }, say, label, review) {
 }
 
 // The tiers, as positions, of an order as it was typed.
-export function tiersOf(text) {
+function tiersOf(text) {
   const tiers = [];
   for (const [, level, digit] of text.matchAll(/(=?)[\s>,]*(\d)/g)) {
     if (level && tiers.length) tiers.at(-1).push(Number(digit) - 1);

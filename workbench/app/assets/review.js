@@ -2,9 +2,10 @@
 // Leaves out how an item and what was said of it become elements (review-paint.js).
 
 import { answersOf, inWords } from "./label-answers.js";
+import { ask, textsOf } from "./label-ask.js";
 import { isForOthers, keyOf } from "./label-keys.js";
 import { h } from "./label-paint.js";
-import { paintCase, paintDesk, paintQueues } from "./review-paint.js";
+import { paintCase, paintDesk, paintQueues, renamed } from "./review-paint.js";
 
 let unmount = () => {};
 
@@ -14,22 +15,15 @@ export async function mount(element) {
   const root = h("div", { className: "review" });
   element.append(root);
   unmount = () => { gone.abort(); root.remove(); };
-  const shell = await ask("GET", "/api/shell");
-  const texts = await ask("GET", `/assets/i18n/${shell.lang}.json`);
-  const filled = (key, values) => (texts[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name]);
-  const say = (key, values = {}) => filled(`review.${key}`, values);
-  const label = (key, values = {}) => filled(`label.${key}`, values);
+  const shell = await ask("GET", "/api/shell").catch(toLogin);
+  const [say, label] = await textsOf(shell.lang, "review", "label").catch(toLogin);
   if (shell.project) return new Review(root, say, label, shell.project, gone.signal).open({});
   return root.append(h("p", { className: "quiet", textContent: say("no_project") }));
 }
 
-async function ask(method, address, body) {
-  const headers = body ? { "content-type": "application/json" } : {};
-  const answer = await fetch(address, { method, headers, body: body && JSON.stringify(body) });
-  if (answer.status === 401) location.assign("/login");
-  const told = await answer.json();
-  if (!answer.ok) throw new Error(told.error);
-  return told;
+function toLogin(error) {
+  if (error.status === 401) location.assign("/login");
+  throw error;
 }
 
 class Review {
@@ -45,7 +39,7 @@ class Review {
 
   async do(act, values) {
     try {
-      return await ask("POST", `/api/do/${act}`, values);
+      return await ask("POST", `/api/do/${act}`, values).catch(toLogin);
     } catch (error) {
       this.tell(error.message, true);
       throw Object.assign(error, { told: true });
@@ -151,7 +145,7 @@ class Review {
     const note = this.desk.querySelector("textarea").value;
     const gold = this.desk.querySelector(".gold input").checked;
     return this.act(async (item) => {
-      await this.do("review_decide", { item, axis, payload: byIndex(payload, found.order), note });
+      await this.do("review_decide", { item, axis, payload: renamed(payload, (at) => found.order[at]), note });
       if (gold || found.gold) await this.do("review_gold", { item, axis, explanation: note || (found.gold?.explanation ?? ""), on: gold });
     }, this.say("decided_as", { answer: inWords(payload, this.label) }));
   }
@@ -191,10 +185,4 @@ class Review {
     else return;
     event.preventDefault();
   }
-}
-
-// Positions on screen as candidate indexes.
-function byIndex(payload, order) {
-  if (payload.tiers) return { tiers: payload.tiers.map((tier) => tier.map((at) => order[at])) };
-  return typeof payload.choice === "number" ? { ...payload, choice: order[payload.choice] } : payload;
 }

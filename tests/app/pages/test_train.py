@@ -55,10 +55,25 @@ def plan(**cost):
 
 
 def test_how_sure_labels_are_is_said_only_where_it_is_known():
-    known = {"A": {"value": 0.75}, "eps": {"value": 0.146, "low": 0.122, "high": 0.176}, "n": 500}
-    assert "agree on 75% of 500 items: 15% (12% to 18%)" in sureness("en", known)
-    assert sureness("en", {"A": {"value": 0.5}, "eps": {"value": None, "why": "not_identifiable"}, "n": 60}) == ""
-    assert sureness("en", None) == ""
+    known, unknown = {"value": 0.146, "low": 0.122, "high": 0.176}, {"value": None, "why": "needs_50", "n": 9}
+    labels = {"A": {"value": 0.75}, "eps": known, "eps_self": unknown, "n": 500}
+    told = sureness("en", labels)
+    assert "agree on 75% of 500 items: 15% (12% to 18%)" in told
+    assert "herself" not in told
+    assert "lower bound" in sureness("en", labels | {"eps_self": {"value": 0.06, "low": 0.02, "high": 0.11}})
+    alone = sureness("en", labels | {"eps": unknown, "eps_self": {"value": 0.06, "low": 0.02, "high": 0.11}})
+    assert "Of one person with herself: 6% (2% to 11%)" in alone
+    assert "Two annotators" not in alone
+    assert sureness("en", labels | {"A": unknown, "eps": unknown}) == sureness("en", None) == ""
+
+
+@pytest.mark.parametrize(("lang", "warning"), [("en", "do not soften"), ("zh", "不要软化")])
+def test_labels_that_agree_hardly_more_than_chance_come_with_a_warning(lang, warning):
+    chance = {"value": None, "why": "not_identifiable", "n": 60}
+    told = sureness(lang, {"A": {"value": 0.5}, "eps": chance, "eps_self": chance, "n": 60})
+    assert warning in told
+    assert 'class="bad"' in told
+    assert "50%" in told
 
 
 def test_the_cost_is_one_line_of_what_is_known():

@@ -148,11 +148,24 @@ def readiness(lang: str, plan: dict[str, Any]) -> list[Any]:
 
 
 def sureness(lang: str, labels: dict[str, Any] | None) -> str:
-    """How often two annotators agree and what that says of one label, where it is known."""
-    if labels is None or labels["eps"]["value"] is None:
+    """How often annotators agree, with others and with themselves, and what that says of one label, if it is known."""
+    if labels is None:
         return ""
-    told = {key: f"{labels['eps'][key]:.0%}" for key in ("value", "low", "high")}
-    return parts.line(words.say(lang, "train.sureness", agreement=f"{labels['A']['value']:.0%}", n=labels["n"], **told))
+    agreement, said = labels["A"]["value"], []
+    if labels["eps"]["value"] is not None:
+        told = {"agreement": f"{agreement:.0%}", "n": labels["n"], **shares(labels["eps"])}
+        said.append(parts.line(words.say(lang, "train.sureness", **told)))
+    elif labels["eps"]["why"] == "not_identifiable":
+        told = {"agreement": f"{agreement:.0%}", "n": labels["n"]}
+        said.append(parts.line(words.say(lang, "train.sureness.chance", **told), "bad"))
+    if labels["eps_self"]["value"] is not None:
+        said.append(parts.line(words.say(lang, "train.sureness.self", **shares(labels["eps_self"]))))
+    return "".join(said)
+
+
+def shares(estimate: dict[str, Any]) -> dict[str, str]:
+    """An estimate in per cent."""
+    return {key: f"{estimate[key]:.0%}" for key in ("value", "low", "high")}
 
 
 def priced(lang: str, plan: dict[str, Any]) -> str:

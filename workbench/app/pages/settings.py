@@ -17,6 +17,7 @@ from workbench.store.projects import NAMES, TASKS, Project
 AXES = 3  # further ones that the form shows; others stay as they are
 SHARES = {"overlap": 100, "gold": 20, "repeats": 20}  # in per cent, and the most of each
 SWITCHES = ("paused", "best_worst", "calibrate")
+WHOM = ("members", "everybody")
 QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 Fields = dict[str, Any]
 
@@ -54,6 +55,7 @@ def main_fields(t: gr.I18n) -> Fields:
         "members": gr.Dropdown(
             [], multiselect=True, label=t("settings.members"), info=t("settings.members.help"), elem_id="members"
         ),
+        "everybody": gr.Checkbox(label=t("settings.everybody"), info=t("settings.everybody.help"), elem_id="everybody"),
         "paused": gr.Checkbox(label=t("settings.paused"), info=t("settings.paused.help"), elem_id="paused"),
     }
 
@@ -105,6 +107,7 @@ def values_of(found: Project) -> Fields:
         "guideline": found.guideline,
         "tasks": list(found.tasks),
         "members": found.members or [],
+        "everybody": found.members is None,
         "paused": found.paused,
         **{key: round(100 * getattr(found, key)) for key in SHARES},
         **{key: getattr(found, key) for key in SWITCHES[1:]},
@@ -121,9 +124,12 @@ def save(house: House, request: gr.Request, number: int, *given: Any) -> None:
     found = projects.get(house.store, number)
     before = values_of(found)
     new = dict(zip(before, given, strict=True))
-    asked = {key: new[key] for key in before if new[key] != before[key] and " " not in key}
+    asked = {key: new[key] for key in before if new[key] != before[key] and key not in WHOM and " " not in key}
     asked |= {key: asked[key] / 100 for key in SHARES if key in asked}
-    asked |= {key: asked[key] or None for key in ("members", "quota", "deadline") if key in asked}
+    asked |= {key: asked[key] or None for key in ("quota", "deadline") if key in asked}
+    chosen = new["members"] or (None if new["everybody"] else [])
+    if chosen != found.members:
+        asked["members"] = chosen
     if "name" in asked:
         asked["name"] = (asked["name"] or "").strip()
     shown = {new[f"axis {i}"]: new[f"text {i}"] or "" for i in range(1, AXES + 1) if new[f"axis {i}"]}

@@ -62,7 +62,7 @@ def test_a_lead_writes_a_guideline_and_puts_a_project_away(
     page.locator("#guideline textarea").fill("Short beats long.")
     page.locator("#project-save").click()
     expect(page.get_by_test_id("toast-body")).to_contain_text("Saved")
-    expect(page.locator("#new-name")).to_be_hidden()
+    expect(page.locator("#which input")).to_have_value("Mate")
     assert server.do("projects")["projects"][-1]["guideline"] == "Short beats long."
     choose("Mate")
     expect(page.locator("#guideline textarea")).to_have_value("Short beats long.")
@@ -71,7 +71,7 @@ def test_a_lead_writes_a_guideline_and_puts_a_project_away(
     page.get_by_role("button", name="Advanced").click()
     page.locator("#archived input").check()
     page.locator("#project-save").click()
-    expect(page.locator("#new-name")).to_be_hidden()
+    expect(page.locator("#which input")).to_have_value("Mate (archived)")
     expect(page.locator("#top")).not_to_contain_text("Mate")
     assert [p["name"] for p in server.do("projects", archived=True)["projects"]][-1] == "Mate"
     choose("Mate (archived)")
@@ -103,15 +103,13 @@ def test_a_lead_gives_a_project_rules_and_people(server: Any, new_context: Any, 
     page.locator("#axis-guideline-1 textarea").fill("The **safer** answer.")
     page.locator("#project-save").click()
     expect(page.get_by_test_id("toast-body")).to_contain_text("Saved")
-    expect(page.locator("#new-name")).to_be_hidden()
+    expect(page.locator("#which input")).to_have_value("Oolong")
     rules = {p["id"]: p for p in server.do("projects")["projects"]}[made]
     told = {key: rules[key] for key in ("tasks", "members", "paused", "overlap", "deadline", "axes", "gold", "version")}
     assert told == {"tasks": ["pair", "rank"], "members": ["ann"], "paused": True, "overlap": 0.3, "gold": 0.05,
                     "deadline": "2030-01-01", "axes": {"harmless": "The **safer** answer."}, "version": 1}  # fmt: skip
     assert "<strong>" in rules["guideline_html"]["harmless"]
 
-    page.locator("#which input").click()
-    page.locator("#which").get_by_role("option", name="Oolong", exact=True).click()
     page.locator("#guest :is(input, textarea)").fill("gil")
     page.locator("#guest-invite").click()
     row = page.locator("#project-people tbody tr", has_text="gil")

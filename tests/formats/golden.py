@@ -166,6 +166,7 @@ GOLDEN: dict[str, list[tuple[dict[str, Any], tuple[list[str], list[str]], list[A
     "prompts": [
         ({"prompt": "2 + 2?", "candidates": [{"model": "m1", "text": "4."}, {"model": "m2", "text": "5."}]}, SUM, []),
         ({"prompt": "2 + 2?", "responses": ["4.", "5."]}, SUM, []),
+        ({"prompt": "2 + 2?", "answers": ["4.", {"text": "5.", "source": "m2"}]}, SUM, []),
         ({"prompt": [U], "response": "4."}, ONE, []),
         ({"prompt": "2 + 2?", "answer1": "4.", "answer2": "5."}, SUM, []),
         ({"turns": ["2 + 2?", "And 3 + 3?"], "question_id": 1}, (["2 + 2?"], []), []),

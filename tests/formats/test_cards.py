@@ -45,7 +45,9 @@ def test_the_card_tells_how_far_annotators_agree_where_it_is_known():
     assert "agree on 75.0 % (70.0 to 80.0) of 500 items; Krippendorff's alpha is 0.50 (0.40 to 0.60)." in said
     assert "So 14.6 % (11.3 to 18.4) of single labels are flipped" in said
     unknown = {"value": None, "why": "needs_50", "n": 3}
-    assert _agreement({"A": unknown, "alpha": unknown, "eps": unknown, "n": 3}) == _agreement({}) == []
+    [why] = _agreement({"A": unknown, "alpha": unknown, "eps": unknown, "n": 3})
+    assert "are null: they need 50 items" in why
+    assert _agreement({}) == []
 
 
 def test_sizes_and_licences():

@@ -140,6 +140,10 @@ def _agreement(labels: dict[str, Any]) -> list[str]:
     if known("A"):
         alpha = f"; Krippendorff's alpha is {told('alpha', 1, '')}" if known("alpha") else ""
         lines.append(f"- Two annotators agree on {told('A', 100, ' %')} of {labels['n']} items{alpha}.")
+    if labels and not known("eps"):
+        lines.append(
+            "- `p_share` and `p_posterior` are null: they need 50 items that two people labelled and agreed on."
+        )
     if known("eps"):
         lines.append(
             f"- So {told('eps', 100, ' %')} of single labels are flipped, by error or taste. `p_share` is the chance "

@@ -104,9 +104,11 @@ class Queue:
             answer = {"items": served, "reason": reason, "progress": self._progress(annotator, rules, line)}
             return answer if served or reason else answer | self._why_empty(line, annotator, wait)
 
-    def submit(self, annotator: str, body: Submission) -> dict[str, Json]:
-        """Store one act for good. The same act again gets the same answer."""
+    def submit(self, annotator: str, body: Submission, project: int | None = None) -> dict[str, Json]:
+        """Store one act for good, of this project if one is named. The same act again gets the same answer."""
         view = self.views.open(annotator, body.lease)
+        if project not in (None, view.project):
+            raise UsageError(f"lease: not of project {project}")
         self.views.check(body.lease, body.view, view.order)
         if body.kind == "edit":
             payload = edit_of(body, view, items.get(self.store, view.item).candidates)

@@ -66,7 +66,7 @@ METHODS: dict[str, Method] = {
             hparams=SFT,
             loss="sft_loss",
             reference=False,
-            summary="Imitates good answers, word by word. Needs written or edited answers.",
+            summary="Imitates good answers, word by word: written, edited, called good, or clearly better.",
             presets={"full": row(2e-5, 2, 0.1, 32), "lora": row(1e-4, 2, 0.1, 32), "tiny": tiny(3e-4, 3)},
         ),
         Method(

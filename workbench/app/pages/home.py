@@ -59,7 +59,7 @@ def build(house: House, t: gr.I18n) -> None:
     def change(request: gr.Request, number: int, *given: Any) -> list[Any]:
         settings.save(house, request, number, *given)
         gr.Info(words.say(words.lang_of(request), "home.saved"))
-        return [gr.Column(visible=False), *look(house, request)]
+        return [gr.Column(visible=True), *look(house, request, kept=number)]
 
     quiet = {"api_visibility": "private"}
     save.click(change, [which, *form[1:]], [form[0], *shown], show_progress="hidden", **quiet)
@@ -68,8 +68,13 @@ def build(house: House, t: gr.I18n) -> None:
     gr.on([create.click, name.submit], start_own, [name, tasks], shown, show_progress="hidden", **quiet)
 
 
-def look(house: House, request: gr.Request, newest: int | None = None, *, go: bool = False) -> list[Any]:
-    """Everything on the page; `newest` is a project just made, whose next step comes first, and opens with `go`."""
+def look(
+    house: House, request: gr.Request, newest: int | None = None, *, go: bool = False, kept: int | None = None
+) -> list[Any]:
+    """Everything on the page; `newest` is a project just made, whose next step comes first, and opens with `go`.
+
+    kept    the project whose settings stay open
+    """
     lang, leads = words.lang_of(request), may(house.accounts, request.username, "lead")
     mine = house.projects_of(request.username)
     steps = {p.id: next_steps(house, request, p, leads) for p in mine}
@@ -79,15 +84,15 @@ def look(house: House, request: gr.Request, newest: int | None = None, *, go: bo
     if chosen and steps.get(chosen.id):
         top += first_step(chosen, *steps[chosen.id][0], go=go)
     return [top + (listed(house, request, mine, steps) if mine else ""), gr.Button(visible=leads and not mine),
-            gr.Accordion(visible=leads), *changeable(house, lang, leads=leads)]  # fmt: skip
+            gr.Accordion(visible=leads), *changeable(house, lang, kept, leads=leads)]  # fmt: skip
 
 
-def changeable(house: House, lang: str, *, leads: bool) -> list[Any]:
+def changeable(house: House, lang: str, kept: int | None, *, leads: bool) -> list[Any]:
     """The card that changes projects, and which there are: the archived ones too, so that they can come back."""
     every = projects.all(house.store) if leads else []
     away = words.say(lang, "home.archived").lower()
     choices = [(f"{p.name} ({away})" if p.archived else p.name, p.id) for p in every]
-    return [gr.Accordion(visible=bool(every)), gr.Dropdown(choices=choices, value=None)]
+    return [gr.Accordion(visible=bool(every)), gr.Dropdown(choices=choices, value=kept)]
 
 
 def first_step(project: Project, text: str, page: str, *, go: bool) -> str:

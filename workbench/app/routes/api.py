@@ -109,8 +109,8 @@ def labelling(house: House, at: Callable) -> None:
     @at("POST", "/projects/{project}/submit", "annotator", "Answer a leased item", shapes.Acknowledged, TAKEN)
     def submit(request: Request, project: int, body: Submission) -> dict[str, Any]:
         """`payload` names answers by position: 0 is the first that the lease showed. The same `uid` may come again."""
-        house.project_for(request.state.user, project)
-        return house.queue.submit(request.state.user, body)
+        found = house.project_for(request.state.user, project)
+        return house.queue.submit(request.state.user, body, found.id)
 
     @at("POST", "/projects/{project}/release", "annotator", "Give leased items back", shapes.Released)
     def release(request: Request, project: int, body: shapes.Release) -> dict[str, Any]:

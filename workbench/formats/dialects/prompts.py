@@ -12,17 +12,19 @@ LABELS = frozenset(
         *("chosen", "rejected", "label", "labels", "kto_tag"),
         *("winner", "winner_model_a", "choice", "preference", "preference_strength"),
         *("rank", "accept", "rating", "overall_preference", "better_response_id"),
-        *("answers", "options", "annotations", "conversation_a", "message_tree_id", "completion", "tiers"),
+        *("options", "annotations", "conversation_a", "message_tree_id", "completion", "tiers"),
     }
 )
-MANY = ("candidates", "responses")
+MANY = ("candidates", "responses", "answers")
 ONE = ("response",)
 TWO = ("answer1", "answer2")
 
 
 def detect(row: Row) -> bool:
     asks = isinstance(row.get("prompt"), str | list) or isinstance(row.get("turns"), list)
-    return asks and not any(key in LABELS or key.endswith(".responses") for key in row.fields)
+    answers = row.get("answers")
+    ranked = isinstance(answers, list) and any(isinstance(each, dict) and "rank" in each for each in answers)
+    return asks and not ranked and not any(key in LABELS or key.endswith(".responses") for key in row.fields)
 
 
 def read(row: Row) -> list[Reading]:
@@ -50,7 +52,7 @@ def _candidate(row: Row, value: Any, key: str) -> Candidate:
     if not isinstance(value, dict) or "role" in value:
         return Candidate(row.said(value, key))
     said = next((value[k] for k in ("text", "response", "messages", "content") if value.get(k) is not None), None)
-    model = value.get("model")
+    model = value.get("model", value.get("source"))
     return Candidate(row.said(said, key), source=model if isinstance(model, str) else None)
 
 

@@ -28,7 +28,7 @@ from workbench.training.data import (
     fit,
     fitting_length,
 )
-from workbench.training.knobs import Training
+from workbench.training.knobs import Preference, Training
 from workbench.training.methods import METHODS
 
 MOST_DROPPED = 0.2
@@ -107,6 +107,7 @@ def prepare(
     if hparams.max_length > limit:
         raise EngineError(f"max_length = {hparams.max_length}: this model reads at most {limit} tokens")
     rows = [placed(row, hparams.empty) if "tiers" in row else row for row in rows]
+    _soft(rows, hparams)
     texts = [Row(str(r["id"]), r["form"], r["prompt"], _answers(r, METHODS[method].data)) for r in rows]
     encoded = _encoded(tokenizer, texts, stop, hparams.empty, cache)
     fine = [e for e in encoded if isinstance(e, Encoded)]
@@ -216,11 +217,18 @@ def _certainty(facts: dict[str, Any], hparams: Training, data: str) -> float:
         return 0.5
     if targets == "hard":
         return 1.0 - hparams.label_smoothing
-    if (share := facts.get(f"p_{targets}")) is None:
+    share = facts.get(f"p_{targets}")
+    return 1.0 if share is None else min(max(share, 0.5), CERTAIN)
+
+
+def _soft(rows: Sequence[dict[str, Any]], hparams: Training) -> None:
+    """Refuse soft targets where no row has one; where some have, the others are taken for certain."""
+    name = f"p_{getattr(hparams, 'targets', 'hard')}"
+    told = (facts for row in rows for facts in (row, *row.get("pairs", {}).values()))
+    if isinstance(hparams, Preference) and name != "p_hard" and all(facts.get(name) is None for facts in told):
         raise EngineError(
-            f"targets = {targets}: this snapshot has no p_{targets}; label items twice, or use targets = hard"
+            f"targets = {name[2:]}: this snapshot has no {name}; label items twice, or use targets = hard"
         )
-    return min(max(share, 0.5), CERTAIN)
 
 
 def _enough(units: Sequence[Unit], faults: Counter[str], hparams: Training, method: str) -> None:

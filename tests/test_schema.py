@@ -90,9 +90,11 @@ def test_messages_come_back_from_json_as_they_were(messages):
         ("thumb", {"label": 1}, "label"),
         ("thumb", {"label": "true"}, "label"),
         ("undo", {"of": "not a uid"}, "of"),
-        ("rank", {"tiers": [[0]]}, "rank"),
+        ("rank", {"tiers": [["0"]]}, "tiers"),
+        ("edit", {"candidate": 0, "messages": [], "distance": 0.5}, "messages"),
+        ("gold", {"on": "perhaps"}, "on"),
         ("applause", {}, "applause"),
-        ("rank", {"tiers": [[0], [1]]}, "unknown kind"),  # comes with imports, never from a browser
+        ("rating", {"candidate": 0, "score": 1}, "unknown kind"),  # comes with imports, never from a browser
     ],
 )
 def test_a_payload_that_cannot_be_is_named(kind, payload, said):

@@ -16,7 +16,9 @@ import httpx
 import psutil
 import pytest
 
+from workbench.app.front import bind
 from workbench.jobs.folder import read_json
+from workbench.settings import Settings
 from workbench.store.db import Store
 
 COMMAND = [sys.executable, "-m", "workbench.cli", "serve"]
@@ -147,6 +149,13 @@ def test_a_busy_port_exits_4_and_touches_nothing(home: Path) -> None:
         code, said = run("--home", str(home), "--port", str(port))
     assert (code, str(port) in said) == (4, True)
     assert not home.exists()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_answers_are_not_held_back_by_the_network(host: str) -> None:
+    """asyncio sends small packets at once only where a socket says that it is TCP: 44 ms an answer, or 2."""
+    with closing(bind(Settings(host=host, port=0))) as sock:
+        assert sock.proto == socket.IPPROTO_TCP
 
 
 def test_a_host_that_is_not_ours_exits_2(home: Path) -> None:

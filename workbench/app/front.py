@@ -66,7 +66,7 @@ def serve(settings: Settings) -> int:
 def bind(settings: Settings) -> socket.socket:
     """The listening socket. A busy port is ours already (`HomeInUse`) or somebody else's (`PortInUse`)."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    sock = socket.socket(family)
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # else asyncio leaves 40 ms between two writes
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((settings.host, settings.port))

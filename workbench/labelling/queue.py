@@ -96,6 +96,7 @@ class Queue:
         served = self._shown(annotator, rules, task, line, picks)
         while not wait and not reason and len(served) < want:
             with self.store.lock:
+                line = self._line(rules, axis, task)  # it may have learnt new items meanwhile
                 more = self._next(annotator, rules, line, tab, want - len(served))
             if not more:
                 break

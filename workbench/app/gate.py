@@ -42,9 +42,7 @@ JOIN = "/app/gradio_api/queue/join"
 LAST_WORD = b'data: {"msg":"close_stream"'
 ITEMS = re.compile(r"/api/v1/projects/\d+/items")
 FORMS = {"/login", "/welcome", "/password", "/logout", "/tokens", "/tokens/revoke"}
-IN_PERSON = FORMS | {
-    f"/api/do/{act}" for act in ("token_add", "user_add", "user_reset")
-}  # a token never makes a way in
+IN_PERSON = FORMS | {f"/api/do/{act}" for act in ("token_add", "user_add", "user_reset")}  # no token makes a way in
 LIMITS = {**dict.fromkeys(FORMS, 10_000), UPLOAD: 200 << 20}
 JSON_BYTES, ITEMS_BYTES = 1_000_000, 8_000_000
 OWNERS = 20_000

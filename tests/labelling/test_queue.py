@@ -540,6 +540,7 @@ def test_two_people_label_what_overlaps_and_nobody_twice(
         for s in shown:
             queue.submit(who, say(s, payload={"choice": "tie"}))
     assert purposes(store, project) == [("ann", "overlap")] * 3 + [("bob", "overlap")] * 3
+    assert not queue.lines[project, "overall", "pair"].returned  # answered is not given back
     progress = queue.progress("ann", project, "pair")
     assert (progress["done"], progress["needed"]) == (6, 6)
 

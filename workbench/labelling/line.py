@@ -122,7 +122,8 @@ class Line:
         del held[slot]
         if not slot[1]:
             self.leased[pick.place] -= 1
-            self.returned[pick.place] = None
+            if not self.people[annotator].did(pick.place, pick.purpose):
+                self.returned[pick.place] = None
         self._settle(pick.place)
         return True
 

@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Places:
-    """Item numbers in the order they are asked, and where each stands; shared by the axes of one task."""
+    """Item numbers in the order they are asked, and where each stands."""
 
     def __init__(self, ids: np.ndarray) -> None:
         self.ids = array("q", np.asarray(ids, np.int64).tobytes())

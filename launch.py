@@ -24,6 +24,7 @@ GPU_SIGN = Path("/proc/driver/nvidia")
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 NEEDED_GB = {"cpu": 3, "gpu": 12}
 UNPREPARED = 7
+SIDE_BY_SIDE = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]  # pytest, a file to a process at a time
 
 
 def main(arguments):
@@ -129,7 +130,7 @@ def test(arguments):
     checks = {
         "ruff format": ["ruff", "format", "--check"],
         "ruff check": ["ruff", "check"],
-        "pytest": ["pytest", *chosen, *(a for a in arguments if a != "--slow")],
+        "pytest": ["pytest", *SIDE_BY_SIDE, *chosen, *(a for a in arguments if a != "--slow")],
     }
     codes = {name: subprocess.run([PYTHON, "-m", *words], cwd=ROOT).returncode for name, words in checks.items()}
     for name, code in codes.items():

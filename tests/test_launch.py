@@ -129,16 +129,17 @@ def test_first_run_after_an_interrupted_one_then_runs_at_once(checkout: Path, wh
     assert "Preference Workbench and its libraries" in launch(checkout).stderr
     assert launch(checkout).stderr == ""
 
+    spread = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]
     checks = launch(checkout, "test", "-k", "dpo", env={**os.environ, "ruff_CODE": "3"})
     assert checks.returncode == 3, "the first failure is the exit code"
     assert checks.stdout.splitlines()[-3:] == [
         "ruff ['format', '--check']",
         "ruff ['check']",
-        "pytest ['-m', 'not slow', '-k', 'dpo']",
+        f"pytest {[*spread, '-m', 'not slow', '-k', 'dpo']}",
     ]
     assert "launch.py: ruff format failed" in checks.stderr
     every = launch(checkout, "test", "--slow", env={**os.environ, "pytest_CODE": "1"})
-    assert (every.returncode, every.stdout.splitlines()[-1]) == (1, "pytest []")
+    assert (every.returncode, every.stdout.splitlines()[-1]) == (1, f"pytest {spread}")
     assert launch(checkout).stderr == "", "an environment for the tests serves as well"
 
 

@@ -41,7 +41,12 @@ def models(page: Any, open_page: Callable[..., Any]) -> Any:
     return page
 
 
-def test_without_a_run_there_is_nothing_to_export(models: Any, shot: Any) -> None:
+def test_without_a_run_there_is_nothing_to_export(
+    home: Path, start_server: Callable[..., Any], new_context: Callable[..., Any], open_page: Any, shot: Any
+) -> None:
+    server = start_server(home)
+    server.welcome("ada", server.link)
+    models = open_page(new_context(server, "ada").new_page(), "/app/models", server.base)
     expect(models.locator("#list")).to_contain_text("No trained model yet")
     expect(models.locator("#export")).to_be_hidden()
     shot(models, "models-empty")

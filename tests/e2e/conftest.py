@@ -75,6 +75,7 @@ class Desk:
         context.add_cookies([{"name": "project", "value": str(project), "url": server.base}])
         self.page = context.new_page()
         self.label = self.page.locator(".label")
+        self.stage = self.page.locator(".stage:not(.ahead)")
         self.go()
 
     def go(self) -> None:
@@ -87,7 +88,7 @@ class Desk:
 
     @property
     def prompt(self) -> str:
-        return self.page.locator(".prompt .turn").last.inner_text()
+        return self.stage.locator(".prompt .turn").last.inner_text()
 
     def press(self, *keys: str) -> None:
         """Each key when the item has stood long enough, and on to the next."""

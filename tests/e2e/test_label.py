@@ -32,7 +32,7 @@ def test_ten_pairs_by_ten_keys(sit: Callable[..., Desk]) -> None:
 def test_ten_thumbs_by_ten_keys(sit: Callable[..., Desk]) -> None:
     desk = sit()
     desk.page.get_by_role("button", name="Thumbs").click()
-    expect(desk.page.locator(".answer")).to_have_count(1)
+    expect(desk.stage.locator(".answer")).to_have_count(1)
     desk.press("1", "2", "a", "d", "A", "D", "1", "2", "1", "a")
     desk.saved()
     assert (desk.done("thumb")["mine"], desk.done("pair")["mine"]) == (10, 0)
@@ -111,11 +111,11 @@ def test_skip_and_flag_leave_the_item_without_a_label(sit: Callable[..., Desk]) 
 def test_a_reload_shows_the_same_item_again(sit: Callable[..., Desk]) -> None:
     desk = sit()
     desk.press("1", "2")
-    item, answers = desk.item, desk.page.locator(".answers").inner_text()
+    item, answers = desk.item, desk.stage.locator(".answers").inner_text()
     desk.saved()
     desk.page.reload()
     desk.page.locator(SHOWN).wait_for()
-    assert (desk.item, desk.page.locator(".answers").inner_text()) == (item, answers)
+    assert (desk.item, desk.stage.locator(".answers").inner_text()) == (item, answers)
 
 
 @pytest.mark.rule("R17")
@@ -315,13 +315,16 @@ def test_history_source_text_and_scrolling_apart(sit: Callable[..., Desk], few: 
     expect(desk.page.get_by_text("Hello to you")).to_be_hidden()
     desk.page.get_by_text("Earlier messages (3)").click()
     expect(desk.page.get_by_text("Hello to you")).to_be_visible()
-    answers = desk.page.locator(".answers")
+    answers = desk.stage.locator(".answers")
     expect(answers.locator("strong")).to_have_text("bright sill")
     expect(answers.locator("math")).to_have_count(1)
     desk.page.keyboard.press("v")
     expect(answers.locator("strong")).to_have_count(0)
     expect(answers).to_contain_text("**bright sill**")
-    stage, long = desk.page.locator(".stage"), desk.page.locator(".answer", has_text="Ocimum")
+    stage, long = (
+        desk.stage,
+        desk.stage.locator(".answer", has_text="Ocimum"),
+    )
     assert stage.evaluate("e => e.scrollHeight > e.clientHeight")
     desk.page.keyboard.press("s")
     assert stage.evaluate("e => e.scrollHeight <= e.clientHeight")
@@ -334,8 +337,8 @@ def test_texts_are_texts(sit: Callable[..., Desk], few: Callable[..., int]) -> N
     desk = sit(
         few([row(f"prompt {evil}", f"**one** {evil} [x](javascript:window.hurt=1)", f"two {evil} ${{window.hurt=1}}")])
     )
-    expect(desk.page.locator(".prompt")).to_contain_text("<img src=x")
-    expect(desk.page.locator(".answer").first).to_contain_text("<script>")
+    expect(desk.stage.locator(".prompt")).to_contain_text("<img src=x")
+    expect(desk.stage.locator(".answer").first).to_contain_text("<script>")
     assert desk.page.locator(".label :is(img, script, form, iframe)").count() == 0
     assert desk.page.evaluate("window.hurt") is None
 
@@ -389,13 +392,16 @@ def test_labels_given_while_the_server_is_away_arrive_after_its_restart(
 
 def test_a_finger_switches_answers_and_never_answers(sit: Callable[..., Desk]) -> None:
     desk = sit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    first, second = desk.page.locator(".answer").nth(0), desk.page.locator(".answer").nth(1)
+    first, second = (
+        desk.stage.locator(".answer").nth(0),
+        desk.stage.locator(".answer").nth(1),
+    )
     before = desk.item
     expect(second).to_be_hidden()
-    desk.page.get_by_role("button", name="Answer 2", exact=True).tap()
+    desk.stage.get_by_role("button", name="Answer 2", exact=True).tap()
     expect(first).to_be_hidden()
     swipe = """([from, to]) => {
-      const stage = document.querySelector('.stage');
+      const stage = document.querySelector('.stage:not(.ahead)');
       const touch = (x) => new Touch({ identifier: 1, target: stage, clientX: x, clientY: 400 });
       stage.dispatchEvent(new TouchEvent('touchstart', { touches: [touch(from)], bubbles: true }));
       stage.dispatchEvent(new TouchEvent('touchend', { changedTouches: [touch(to)], bubbles: true }));
@@ -430,7 +436,7 @@ def test_it_looks_right(sit: Callable[..., Desk], few: Callable[..., int], shot:
             overflow = "e => e.scrollWidth > e.clientWidth + 1"
             assert not desk.page.locator("html").evaluate(overflow), name
             assert not desk.page.locator("html").evaluate("e => e.scrollHeight > e.clientHeight"), name
-            for part in (".prompt", ".choices", ".tools", ".head"):
+            for part in (".stage:not(.ahead) .prompt", ".choices", ".tools", ".head"):
                 assert not desk.label.locator(part).evaluate(overflow), f"{name} {part}"
             for button in desk.page.locator(".choice").all():
                 assert not button.evaluate(overflow), f"{name} {button.inner_text()}"

@@ -23,6 +23,7 @@ def rank(desk: Desk, *keys: str) -> dict[str, Any]:
     for key in keys:
         desk.page.keyboard.press(key)
     expect(desk.label).not_to_have_attribute("data-item", before)
+    desk.saved()
     return desk.sent()[-1]["payload"]
 
 
@@ -38,7 +39,7 @@ def test_keys_place_answers_and_the_last_number_sends(sit: Callable[..., Desk], 
     desk.page.wait_for_timeout(READY)
     desk.page.keyboard.press("3")
     desk.page.keyboard.press("3")
-    expect(desk.page.locator(".answer[data-position='2'] .place")).to_have_text("1st")
+    expect(desk.stage.locator(".answer[data-position='2'] .place")).to_have_text("1st")
     expect(desk.page.locator(".tiers")).to_have_text("1st3")
     desk.saved()
     assert desk.done("rank")["mine"] == 5
@@ -51,25 +52,25 @@ def test_cards_are_dragged_into_the_order(sit: Callable[..., Desk], few: Callabl
     page.wait_for_timeout(READY)
 
     def drag(start: str, end: str, x: float) -> None:
-        box = page.locator(end).bounding_box()
-        page.locator(start).hover()
+        box = desk.label.locator(f"{end}:not(.ahead *)").bounding_box()
+        desk.stage.locator(start).hover()
         page.mouse.down()
         page.mouse.move(box["x"] + box["width"] * x, box["y"] + box["height"] / 2, steps=4)
         page.mouse.up()
 
     drag(".answer[data-position='1'] h3", ".tiers", 0.9)
-    expect(page.locator(".answer[data-position='1'] .place")).to_have_text("1st")
+    expect(desk.stage.locator(".answer[data-position='1'] .place")).to_have_text("1st")
     expect(page.get_by_role("button", name="Submit ranking")).to_be_disabled()
     drag(".answer[data-position='2'] .handle", ".tiers", 0.01)
-    expect(page.locator(".answer[data-position='1'] .place")).to_have_text("2nd")
+    expect(desk.stage.locator(".answer[data-position='1'] .place")).to_have_text("2nd")
     drag(".answer[data-position='0'] h3", ".answer[data-position='1']", 0.5)
-    expect(page.locator(".answer[data-position='1'] .place")).to_have_text("2nd =")
+    expect(desk.stage.locator(".answer[data-position='1'] .place")).to_have_text("2nd =")
     assert desk.item == before
     expect(page.get_by_role("button", name="Submit ranking")).to_be_focused()
     page.keyboard.press("Enter")
     expect(desk.label).not_to_have_attribute("data-item", before)
-    assert desk.sent()[-1]["payload"] == {"tiers": [[2], [0, 1]]}
     desk.saved()
+    assert desk.sent()[-1]["payload"] == {"tiers": [[2], [0, 1]]}
 
 
 def test_best_and_worst_are_two_keys(sit: Callable[..., Desk], few: Callable[..., int]) -> None:
@@ -106,9 +107,9 @@ def test_nine_answers_are_read_and_placed(
             assert box["height"] >= 44, button.inner_text()
     if width < 800:
         no_barriers(desk.page)
-        expect(desk.page.locator(".answer:visible")).to_have_count(1)
+        expect(desk.stage.locator(".answer:visible")).to_have_count(1)
         desk.page.locator(".switch button").nth(8).tap()
-        expect(desk.page.locator(".answer[data-position='8']")).to_be_visible()
+        expect(desk.stage.locator(".answer[data-position='8']")).to_be_visible()
     for key in ("2", "3", "4", "6", "7", "8"):
         desk.page.keyboard.press(key)
     expect(desk.page.locator(".instead")).to_be_visible()

@@ -26,5 +26,5 @@ def test_an_axis_that_ended_is_said_and_not_asked_for_again(
     desk.page.evaluate("window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
     expect(desk.page.locator(".instead")).to_have_attribute("data-kind", "closed")
     desk.page.wait_for_timeout(2500)
-    assert asked == [422]
+    assert asked.count(422) == 1
     forgive(desk, "422")

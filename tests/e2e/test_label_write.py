@@ -22,7 +22,7 @@ def test_an_answer_is_made_better_and_the_choice_follows(
     sit: Callable[..., Desk], few: Callable[..., int], shot: Any
 ) -> None:
     desk = sit(few([row("How?", "Water it", "Water it"), row("When?", "In May", "In June")]))
-    page, card = desk.page, desk.page.locator(".answer[data-position='1']")
+    page, card = desk.page, desk.stage.locator(".answer[data-position='1']")
     text, save = page.get_by_role("textbox", name="Edit: Answer 2"), page.get_by_role("button", name="Save the better")
     before, original = desk.item, card.locator(".text").inner_text()
     page.wait_for_timeout(READY)

@@ -11,6 +11,8 @@ export class Frame {
     Object.assign(this, { root, say, act });
     this.head = h("header", { className: "head" });
     this.stage = h("div", { className: "stage" });
+    this.ahead = h("div", { className: "stage ahead" });
+    this.stages = h("div", { className: "stages" }, this.stage, this.ahead);
     this.choices = h("div", { className: "choices" });
     this.tools = h("div", { className: "tools" });
     this.live = h("p", { className: "unseen", ariaLive: "polite" });
@@ -18,7 +20,7 @@ export class Frame {
     this.notice = h("p", { className: "notice", role: "alert" });
     this.saved = h("span", { className: "saved", role: "status" });
     this.bottom = h("div", { className: "bottom" }, this.notice, reason, this.choices, this.tools);
-    root.replaceChildren(this.head, this.stage, this.bottom, this.live);
+    root.replaceChildren(this.head, this.stages, this.bottom, this.live);
     this.button = this.button.bind(this);
   }
 
@@ -75,10 +77,30 @@ export class Frame {
     this.figures.replaceChildren(...parts.map((text, at) => h("span", { textContent: text, className: at ? "quiet" : "strong" })));
   }
 
+  // What was laid out ahead comes to the front as it lies; anything else takes the place of what is shown.
   show(element, announced) {
-    this.stage.replaceChildren(element);
-    this.stage.scrollTop = 0;
+    if (this.ahead.contains(element)) {
+      [this.stage, this.ahead] = [this.ahead, this.stage];
+      this.stage.classList.remove("ahead");
+      this.ahead.classList.add("ahead");
+    } else {
+      this.stage.replaceChildren(element);
+      this.stage.scrollTop = 0;
+    }
     this.live.textContent = announced;
+  }
+
+  // What is shown can be read and reached.
+  open() {
+    this.stage.inert = false;
+    this.stage.querySelector(".prompt h2").focus({ preventScroll: true });
+  }
+
+  // Behind what is shown, and reached by nobody: `inert` would restyle all of it when it comes to the front.
+  layAhead(element) {
+    this.ahead.inert = true;
+    this.ahead.replaceChildren(element);
+    this.ahead.scrollTop = 0;
   }
 
   // Something instead of an item: a heading, a sentence, what to do next.

@@ -14,7 +14,7 @@ export function listen(page, signal) {
   on(window, "focus", () => watch.attend());
   on(window, "online", () => outbox.retry());
   on(document, "visibilitychange", () => { watch.attend(); supply.beat(); });
-  on(window, "pagehide", () => { writing.drafts.keepAll(); supply.release(supply.buffer); });
+  on(window, "pagehide", () => { writing.drafts.keepAll(); outbox.send(); supply.release(supply.buffer); });
   on(window, "pageshow", (event) => { if (event.persisted) supply.refill(); });
   on(window, "beforeunload", (event) => { if (outbox.age > 1000) event.preventDefault(); });
   on(outbox, "change", () => { if (!outbox.size) frame.drawSaved(outbox); });
@@ -25,7 +25,7 @@ export function listen(page, signal) {
   on(supply, "closed", () => page.closed("closed"));
   on(supply, "version", ({ detail }) => page.rules.renew(detail));
   on(root, "click", ({ target }) => click(page, target));
-  onSwipe(frame.stage, signal, (way) => page.look.swipe(way)); // it shows another answer, and never answers
+  onSwipe(frame.stages, signal, (way) => page.look.swipe(way)); // it shows another answer, and never answers
   onDrag(root, signal, (position, to) => page.arrange((order) => order.move(position, to)));
   const beats = setInterval(() => supply.beat(), BEAT);
   const looks = setInterval(() => { if (outbox.age > 400 || !outbox.size) frame.drawSaved(outbox); }, 500);

@@ -16,9 +16,9 @@ export class Look {
   toggleDiff() {
     this.diff = !this.diff;
     this.page.repaint();
-    const { current, root } = this.page;
+    const { current, frame } = this.page;
     if (!this.diff || !current) return this.say("diff.off");
-    const found = root.querySelector(".stage :is(mark, ins, del)");
+    const found = frame.stage.querySelector("mark, ins, del");
     if (found) return this.say(found.tagName === "MARK" ? "diff.on" : "diff.edit");
     const { answers } = current.item;
     const long = answers.some((turns) => wordsOf(turns.map(({ content }) => content).join(" ")).length > MOST_WORDS);

@@ -1,6 +1,7 @@
 // What the annotator did and the server has not acknowledged yet. Kept in localStorage per user, one entry per key, so
 // tabs never overwrite each other; posting one twice is harmless, its uid is the same. Leaves out what is shown of it.
 
+const SOON = 30; // the next item is on screen by then
 const FIRST = 300;
 const LAST = 5000; // somebody is looking at "waiting"
 const REFUSED = new Set([409, 410, 413, 422]);
@@ -47,7 +48,8 @@ export class Outbox extends EventTarget {
     this.entries.set(key, { body, since: Date.now() });
     try { localStorage[key] = JSON.stringify(body); } catch { /* full or off: memory must do */ }
     this.tell("change");
-    this.send();
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.send(), SOON);
   }
 
   // Posts the entries one by one in their order: an undo must not overtake its label.

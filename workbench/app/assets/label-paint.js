@@ -29,7 +29,7 @@ function paintAnswer(item, position, marks, say, { source, edits }) {
   const turns = edits[position] === undefined ? item.answers[position] : withText(item.answers[position], edits[position]);
   const text = h("div", { className: "text" }, ...(marks ? [h("div", { className: "turn", dir: "auto" }, h("div", { className: "plain" }, ...marks))]
     : turns.map((turn) => paintTurn(turn, turns.length > 1, say, source))));
-  return h("section", { className: "answer", "data-position": position, tabIndex: 0, ariaLabel: title, ...language(item) },
+  return h("section", { className: position ? "answer aside" : "answer", "data-position": position, tabIndex: 0, ariaLabel: title, ...language(item) },
     h("header", {}, handle, h("h3", { textContent: title }), h("span", { className: "place" }),
       edits[position] === undefined ? null : h("button", { type: "button", className: "quiet edited", title: say("edited.diff"), ariaPressed: String(Boolean(marks)), textContent: say("edited") }), edit), text);
 }

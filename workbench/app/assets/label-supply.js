@@ -65,9 +65,13 @@ export class Supply extends EventTarget {
   // The next item is the one on screen from now on, null when there is none.
   shift() {
     this.current = this.buffer.shift() ?? null;
-    if (this.buffer.length < REFILL_BELOW && this.reason === null) this.refill();
+    if (!this.current) this.fill();
     this.keep();
     return this.current;
+  }
+
+  fill() {
+    if (this.buffer.length < REFILL_BELOW && this.reason === null) this.refill();
   }
 
   // This one comes first, before the one on screen; what comes after it is to be asked anew.

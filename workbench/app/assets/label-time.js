@@ -2,11 +2,13 @@
 
 const CJK = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/gu;
 const WORDS_PER_SECOND = 12;
+const TOO_FAST = 3; // labels in a row
 
 const looking = () => document.hasFocus() && !document.hidden;
 
 export class Watch {
   painted = Infinity;
+  fast = 0;
 
   // From here on time counts; active are the milliseconds in which this window has the focus.
   start() {
@@ -31,6 +33,12 @@ export class Watch {
     this.attend();
     const shown = Math.max(0, Math.round(performance.now() - this.painted));
     return { ms_shown: shown, ms_active: Math.min(Math.round(this.active), shown) };
+  }
+
+  // Has somebody answered several times in a row what nobody can have read by then?
+  tooFast(active, floor = 0) {
+    this.fast = active < floor ? this.fast + 1 : 0;
+    return this.fast > 0 && this.fast % TOO_FAST === 0;
   }
 }
 

@@ -31,7 +31,7 @@ export class Writing {
   }
 
   focusItem() {
-    this.page.root.querySelector(".prompt h2")?.focus({ preventScroll: true });
+    this.page.frame.stage.querySelector(".prompt h2")?.focus({ preventScroll: true });
   }
 
   giveReason() {
@@ -56,7 +56,7 @@ export class Writing {
     page.look.showPosition(position);
     const original = page.editsOf(item)[position] ?? lastText(item.answers[position]);
     const title = page.say("edit.one", { answer: item.answers.length === 1 ? page.say("the_answer") : page.say("answer", { n: position + 1 }) });
-    this.editor = { position, ...openEditor(page.root.querySelector(`.answer[data-position="${position}"]`), { original, text: this.draft.edits[position] ?? original, title }, page.say, {
+    this.editor = { position, ...openEditor(page.frame.stage.querySelector(`.answer[data-position="${position}"]`), { original, text: this.draft.edits[position] ?? original, title }, page.say, {
       typed: (text) => this.typed(position, text, original),
       save: (text) => this.save(position, text),
       close: () => this.putAside(),

@@ -20,7 +20,7 @@ import { Writing } from "./label-writing.js";
 
 const DEAD_TIME = 150;
 const UNDOABLE = 10;
-const TOO_FAST = 3; // labels in a row
+const AFTER_PAINT = 50; // ms: long texts take several to be stored
 const REFUSED = ["taken", "already_labelled", "not_undoable", "withdrawn", "adjudicated"];
 
 let unmount = () => {};
@@ -45,7 +45,7 @@ export async function mount(element) {
 
 class Labelling {
   constructor(root, say, start, signal) {
-    Object.assign(this, { root, say, start, signal, past: [], fast: 0, watch: new Watch() });
+    Object.assign(this, { root, say, start, signal, past: [], watch: new Watch() });
     this.tab = remembered("label.tab", newUid());
     remember("label.tab", this.tab);
     this.outbox = new Outbox(start.user);
@@ -93,7 +93,8 @@ class Labelling {
     const { project, progress } = this.start;
     this.writing.leave();
     this.supply.open(axis, task);
-    Object.assign(this, { progress: progress[axis][task], past: remembered(this.pastKey, []), drawn: null, fast: 0 });
+    Object.assign(this, { progress: progress[axis][task], past: remembered(this.pastKey, []), drawn: null });
+    this.watch.fast = 0;
     remember(`label.line.${project.id}`, [axis, task]);
     this.frame.last.textContent = "";
     this.drawHead();
@@ -139,9 +140,8 @@ class Labelling {
     if (this.task === "rank") entry.order ??= new Order(entry.item.answers.length, this.start.project.best_worst);
     this.drawChoices(entry);
     this.frame.show(entry.dom, this.say("announce", { text: entry.item.prompt.at(-1)?.content.slice(0, 200) ?? "" }));
-    if (entry.order) markPlaces(this.root, entry.order, this.say);
+    if (entry.order) markPlaces(this.frame.stage, entry.order, this.say);
     this.look.showPosition(0);
-    this.root.querySelector(".prompt h2").focus({ preventScroll: true });
     requestAnimationFrame(() => setTimeout(() => this.seen(entry)));
   }
 
@@ -150,14 +150,16 @@ class Labelling {
     if (this.current !== entry || this.watch.painted < Infinity) return;
     this.watch.start();
     this.root.dataset.item = entry.item.lease;
+    this.frame.open();
     setTimeout(() => this.prepare(entry));
   }
 
-  // The next item is built before it is needed.
+  // The next item is built and laid out before it is needed.
   prepare(entry) {
     entry.floor ??= floorOf(entry.item);
     const [next] = this.supply.buffer;
-    if (next && !next.dom) next.dom = this.paint(next);
+    if (next) this.frame.layAhead(next.dom ??= this.paint(next));
+    this.supply.fill();
   }
 
   paint({ item }) {
@@ -170,9 +172,10 @@ class Labelling {
     if (!this.current) return;
     const { position } = this.root.dataset;
     this.frame.stage.replaceChildren(this.current.dom = this.paint(this.current));
-    if (this.current.order) markPlaces(this.root, this.current.order, this.say);
+    if (this.current.order) markPlaces(this.frame.stage, this.current.order, this.say);
     this.look.showPosition(position);
     this.writing.reopen();
+    this.prepare(this.current);
   }
 
   drawChoices(entry) {
@@ -217,16 +220,7 @@ class Labelling {
     if (entry.item.teach && kind !== "skip" && kind !== "flag") return this.awaitLesson(entry);
     this.remain([...this.past, { item: entry.item, uid: entry.uid, kind, reason }]);
     this.next();
-    this.minds(entry, ms, kind);
-  }
-
-  // Whoever was too fast to read it, several times, is told so; nothing more.
-  minds({ floor }, { ms_active: active }, kind) {
-    if (kind === "skip" || kind === "flag") return;
-    this.fast = active < (floor ?? 0) ? this.fast + 1 : 0;
-    if (this.fast < TOO_FAST) return;
-    this.fast = 0;
-    this.frame.tell(this.say("fast"));
+    if (kind !== "skip" && kind !== "flag" && this.watch.tooFast(ms.ms_active, entry.floor)) this.frame.tell(this.say("fast"));
   }
 
   // What the keys of a ranking do.
@@ -246,7 +240,7 @@ class Labelling {
     if (!change(order)) { this.pulse(); return; }
     if (order.whole && !order.byHand) return this.ranking.submit(event);
     this.drawChoices(this.current);
-    markPlaces(this.root, order, this.say);
+    markPlaces(this.frame.stage, order, this.say);
     this.frame.live.textContent = this.say("rank.now", { order: inWords({ tiers: order.tiers }, this.say) });
     if (order.whole) this.root.querySelector(".submit")?.focus({ preventScroll: true });
   }
@@ -268,7 +262,8 @@ class Labelling {
   // What can still be taken back, also after a reload.
   remain(past) {
     this.past = past.slice(-UNDOABLE);
-    remember(this.pastKey, this.past);
+    const { pastKey, past: kept } = this;
+    setTimeout(() => remember(pastKey, kept), AFTER_PAINT);
   }
 
   // Texts of this item that were made better and still hold, by position.

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from workbench.app.dress import VERSION
 from workbench.app.gate import JSON_BYTES, LAST_WORD, PUBLIC, STREAMS, Gate, hosts_of
 from workbench.app.roles import all_routes
 
@@ -96,6 +97,27 @@ def test_every_answer_carries_the_headers(as_user: Any, path: str) -> None:
     assert "frame-ancestors 'none'" in policy
     assert ("unsafe" in policy) == path.startswith("/app")
     assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_a_browser_keeps_what_is_named_after_its_content_and_nothing_else(as_user: Any) -> None:
+    ann = as_user("ann")
+    page = ann.get("/app/label").text
+    kept = [
+        "/app/" + re.search(r"assets/index-[\w-]+\.js", page)[0],
+        f"/assets/{VERSION}/label.js",
+        f"/assets/{VERSION}/label.css",
+    ]
+    for path in kept:
+        answer = ann.get(path)
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "private, max-age=31536000, immutable")
+    for path, status in [
+        ("/assets/label.js", 200),
+        ("/app/assets/none.js", 404),
+        ("/assets/0123456789ab/label.js", 404),
+    ]:
+        answer = ann.get(path)
+        assert (answer.status_code, answer.headers["cache-control"]) == (status, "no-cache")
+    assert ann.get("/api/shell").headers["cache-control"] == "no-store"
 
 
 def test_pages_start_with_our_script(as_user: Any) -> None:

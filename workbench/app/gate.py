@@ -20,7 +20,8 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from workbench.app import words
 from workbench.app.accounts import LOCAL, Accounts
-from workbench.app.front import SAFE, STRICT, cookies
+from workbench.app.dress import Headed, dressed
+from workbench.app.front import cookies
 from workbench.app.roles import may
 
 PUBLIC = {(method, path) for method in ("GET", "POST") for path in ("/login", "/welcome")} | {("GET", "/healthz")}
@@ -49,15 +50,6 @@ OWNERS = 20_000
 STREAMS = 8
 STILL_WELCOME = 10.0
 FAREWELL = 5.0
-APP = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; "
-    "form-action 'self'; frame-ancestors 'none'"
-)
-HEAD = (
-    b'<head><script src="/assets/lang.js"></script><link rel="icon" href="/assets/public/icon.svg">'
-    b'<link rel="stylesheet" href="/assets/style.css"><script type="module" src="/assets/shell.js"></script>'
-)
 
 
 class Refused(Exception):
@@ -117,7 +109,7 @@ class Gate:
         if scope["type"] != "http":
             return await send({"type": "websocket.close", "code": 1008})
         visit = Visit(scope)
-        out = dressed(visit, send)
+        out = dressed(visit.path, send)
         try:
             user = self.admit(visit)
             receive, sessions = await self.read(visit, receive)
@@ -264,25 +256,6 @@ class Lasting:
             await self.send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-class Headed:
-    """Sends a page of Gradio's with our first lines in its head."""
-
-    def __init__(self, send: Any) -> None:
-        self.send, self.start, self.body = send, None, b""
-
-    async def __call__(self, message: Any) -> None:
-        if message["type"] == "http.response.start":
-            self.start = message
-            return
-        self.body += message.get("body", b"")
-        if message["type"] != "http.response.body" or message.get("more_body"):
-            return
-        body = self.body.replace(b"<head>", HEAD, 1)
-        kept = [h for h in self.start["headers"] if h[0].lower() != b"content-length"]
-        await self.send({**self.start, "headers": [*kept, (b"content-length", str(len(body)).encode())]})
-        await self.send({"type": "http.response.body", "body": body})
-
-
 def limit_of(path: str) -> int:
     """The most bytes a body may have. Items are read as a whole: more at once would make labellers wait."""
     return LIMITS.get(path, ITEMS_BYTES if ITEMS.fullmatch(path) else JSON_BYTES)
@@ -301,23 +274,6 @@ def is_address(name: str) -> bool:
         return bool(ipaddress.ip_address(name))
     except ValueError:
         return False
-
-
-def dressed(visit: Visit, send: Any) -> Any:
-    """`send` with the security headers on every answer, and never a CORS header."""
-    headers = {**SAFE, "content-security-policy": APP if visit.path.startswith("/app") else STRICT}
-    if visit.path.startswith(("/assets/", "/app/assets/", "/app/static/")):
-        headers["cache-control"] = "no-cache"
-    own = [(k.encode(), v.encode()) for k, v in headers.items()]
-
-    async def out(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            theirs = (h for h in message["headers"] if h[0].decode("latin1").lower() not in headers)
-            kept = [h for h in theirs if not h[0].lower().startswith(b"access-control-")]
-            message = {**message, "headers": kept + own}
-        await send(message)
-
-    return out
 
 
 def refusal(visit: Visit, refused: Refused) -> Response:

@@ -2,10 +2,11 @@
 
 import gradio as gr
 
+from workbench.app.dress import VERSION
 from workbench.app.house import House
 
-MOUNT = "".join(f'<link rel="stylesheet" href="/assets/{name}.css">' for name in ("label", "label-tools"))
-START = "import('/assets/label.js').then((label) => label.mount(element))"
+MOUNT = "".join(f'<link rel="stylesheet" href="/assets/{VERSION}/{name}.css">' for name in ("label", "label-tools"))
+START = f"import('/assets/{VERSION}/label.js').then((label) => label.mount(element))"
 
 
 def build(house: House, t: gr.I18n) -> None:

@@ -5,11 +5,12 @@ Deciding is a place that `assets/review.js` fills; the other tabs are `review_te
 
 import gradio as gr
 
+from workbench.app.dress import VERSION
 from workbench.app.house import House
 from workbench.app.pages import review_quality, review_team
 
-MOUNT = '<link rel="stylesheet" href="/assets/label.css"><link rel="stylesheet" href="/assets/review.css">'
-START = "import('/assets/review.js').then((review) => review.mount(element))"
+MOUNT = "".join(f'<link rel="stylesheet" href="/assets/{VERSION}/{name}.css">' for name in ("label", "review"))
+START = f"import('/assets/{VERSION}/review.js').then((review) => review.mount(element))"
 
 
 def build(house: House, t: gr.I18n) -> None:

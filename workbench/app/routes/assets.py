@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from workbench.app import words
+from workbench.app.dress import VERSION
 from workbench.app.house import House
 from workbench.app.roles import Routes
 from workbench.errors import NotFound
@@ -33,6 +34,10 @@ def routes(house: House) -> APIRouter:
     @router.at("GET", "/assets/{name}", "annotator")
     def asset(request: Request, name: str) -> Response:
         return file(name)
+
+    @router.at("GET", "/assets/{version}/{name}", "annotator")
+    def kept(request: Request, version: str, name: str) -> Response:
+        return file(name if version == VERSION else f"{version}/{name}")
 
     def file(name: str) -> Response:
         if name not in served:

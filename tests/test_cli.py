@@ -160,12 +160,14 @@ def test_a_project_gets_rules_people_and_programs(workbench: Workbench, tmp_path
     assert workbench("project", "create", "tour", "--task", "rank").code == 0
     assert "/welcome#" in workbench("users", "add", "ann").out
     change = ("project", "change", "tour")
-    words = "--member ann --overlap 0.3 --quota 50 --deadline 2030-01-01 --pause --best-worst --names hold"
+    words = "--member ann --overlap 0.3 --quota 50 --deadline 2030-01-01 --pause --best-worst --write --names hold"
     axes = [part for name in ("harmless", "kind") for part in ("--axis", f"{name}={guideline}")]
     made = workbench(*change, *words.split(), *axes, "--json").value
-    told = {key: made[key] for key in ("members", "overlap", "quota", "deadline", "paused", "best_worst", "names")}
+    told = {
+        key: made[key] for key in ("members", "overlap", "quota", "deadline", "paused", "best_worst", "write", "names")
+    }
     assert told == {"members": ["ann"], "overlap": 0.3, "quota": 50, "deadline": "2030-01-01", "paused": True,
-                    "best_worst": True, "names": "hold"}  # fmt: skip
+                    "best_worst": True, "write": True, "names": "hold"}  # fmt: skip
     words = "--everybody --quota 0 --deadline none --no-pause --axis kind="
     made = workbench(*change, *words.split(), "--json").value
     assert (made["members"], made["quota"], made["deadline"], made["paused"]) == (None, None, None, False)

@@ -102,6 +102,17 @@ def test_a_payload_that_cannot_be_is_named(kind, payload, said):
         check_payload(kind, payload)
 
 
+def test_an_edit_comes_from_a_candidate_or_from_nothing():
+    text = [{"role": "assistant", "content": "Tea."}]
+    for candidate, distance, fits in ((0, 0.5, True), (None, None, True), (0, None, False), (None, 1.0, False)):
+        payload = {"candidate": candidate, "messages": text, "distance": distance}
+        if fits:
+            assert check_payload("edit", payload) == payload
+        else:
+            with pytest.raises(UsageError, match=r"edit: .*both"):
+                check_payload("edit", payload)
+
+
 def test_a_payload_gets_its_defaults():
     assert check_payload("pair", {"choice": "tie"}) == {"choice": "tie", "strength": None}
     assert check_payload("thumb", {"label": False}) == {"candidate": 0, "label": False}

@@ -217,6 +217,7 @@ def rules(project: Commands) -> None:
     it.add_argument("--repeats", type=float, metavar="SHARE", help="share of own items shown again, 0 to 0.2")
     it.add_argument("--calibrate", action=off_on, help="newcomers first answer gold items and are told what was right")
     it.add_argument("--best-worst", action=off_on, help="of several answers only the best and the worst")
+    it.add_argument("--write", action=off_on, help="where all answers are bad, somebody writes a good one")
     it.add_argument("--names", choices=NAMES, help="what happens to answers in which a model names itself")
     it.add_argument("--quota", type=int, metavar="N", help="most labels per person and day; 0 for no limit")
     it.add_argument("--deadline", metavar="YYYY-MM-DD", help="last day; none takes it back")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError, model_validator
 
 from workbench.errors import UsageError
 
@@ -25,6 +25,7 @@ Json = Any
 ROLES: tuple[AccountRole, ...] = get_args(AccountRole)  # each may do what those before it may
 MOST_CANDIDATES = 9  # of one ranking
 LABEL_KINDS = ("pair", "rank", "best_worst", "thumb", "rating", "edit")
+WRITE = "write"  # task and purpose of an answer that is written where all others are bad
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +148,20 @@ class Turn(Payload):
 
 
 class EditPayload(Payload):
-    """A better text in place of a candidate; `distance` in (0, 1] is how far it went from there."""
+    """A better text in place of a candidate; `distance` in (0, 1] is how far it went from there.
 
-    candidate: StrictInt = Field(ge=0)
+    Both are null where an answer was written from nothing, which only purpose `write` does.
+    """
+
+    candidate: StrictInt | None = Field(ge=0)
     messages: list[Turn] = Field(min_length=1, max_length=512)
-    distance: float = Field(gt=0, le=1)
+    distance: float | None = Field(gt=0, le=1)
+
+    @model_validator(mode="after")
+    def both_or_none(self) -> "EditPayload":
+        if (self.candidate is None) != (self.distance is None):
+            raise ValueError("candidate and distance: both, or both null")
+        return self
 
 
 class WhyPayload(Payload):

@@ -45,3 +45,10 @@ def test_who_contradicts_whom(words, third):
 def test_words_of_payloads():
     payloads = [{"choice": 0}, {"choice": "both_bad"}, {"label": True}]
     assert [word_of(payload) for payload in payloads] == ["0", "both_bad", "true"]
+
+
+def test_of_a_ranking_the_word_is_whether_any_is_acceptable():
+    said = ({"tiers": [[0], [1, 2]]}, {"best": 0, "worst": 2}, {"tiers": []})
+    assert [word_of(payload) for payload in said] == ["ranked", "ranked", "both_bad"]
+    assert contradict({"ranked", "both_bad"})
+    assert not contradict({"ranked"})

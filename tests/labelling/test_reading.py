@@ -38,6 +38,7 @@ def state(line: Line) -> dict[str, Any]:
         "shut": {place: why for place, why in line.shut.items() if why},
         "said": {place: said for place, said in line.said.items() if said},
         "gold": line.gold,
+        "bad": {place: set(who) for place, who in line.bad.items() if who} if line.writes else {},
     }
 
 
@@ -49,15 +50,17 @@ class Team:
         self.done: list[tuple[str, dict, UUID]] = []
         self.flags: list[tuple[int, UUID]] = []
 
-    def annotate(self, who: str, axis: str) -> None:
-        found = self.queue.lease(who, self.project, "pair", who, 1, axis=axis)["items"]
+    def annotate(self, who: str, axis: str, task: str) -> None:
+        found = self.queue.lease(who, self.project, task, who, 1, axis=axis)["items"]
         for shown in found[:1]:
-            kind = self.rng.choice(["pair"] * 6 + ["skip", "flag", "edit"])
+            kind = self.rng.choice([task] * 6 + ["skip", "flag"] + ["edit"] * (task != "write"))
             payload = {
                 "pair": self.rng.choice(
                     [{"choice": 0, "strength": 1}, {"choice": 1, "strength": 3}, {"choice": "both_bad"}]
                 ),
+                "rank": self.rng.choice([{"tiers": [[0], [2, 1]]}, {"tiers": []}]),
                 "edit": {"candidate": 1, "text": f"better {self.rng.random()}"},
+                "write": {"candidate": self.rng.choice([None, 0]), "text": f"good {self.rng.random()}"},
             }.get(kind, {"why": None})
             body = self.say(shown, kind, payload=payload)
             self.queue.submit(who, body)
@@ -89,13 +92,15 @@ class Team:
 def test_reading_a_history_gives_the_queue_that_lived_through_it(
     store: Store, project: int, clock: Any, fill: Any, say: Any, seed: int
 ) -> None:
-    rules = {"axes": {"safety": ""}, "overlap": 0.5, "gold": 0.2, "repeats": 0.2}
-    projects.change(store, "lead", project, **rules)
-    ids = fill(90)
+    rules = {"axes": {"safety": ""}, "overlap": 0.5, "gold": 0.2, "repeats": 0.2, "write": True}
+    projects.change(store, "lead", project, tasks=["pair", "rank"], **rules)
+    ids = fill(60) + fill(40, answers=3)
     queue = Queue(store, clock=clock, seed=seed)
     team = Team(queue, project, say, seed)
-    for step in range(220):
-        team.annotate(team.rng.choice(PEOPLE), team.rng.choice(["overall", "overall", "safety"]))
+    for step in range(240):
+        task = team.rng.choice(["pair", "pair", "rank", "write", "write"])
+        axis = "overall" if task == "write" else team.rng.choice(["overall", "overall", "safety"])
+        team.annotate(team.rng.choice(PEOPLE), axis, task)
         if step % 7 == 0 and team.done:
             team.undo()
         if step % 9 == 0:
@@ -104,6 +109,8 @@ def test_reading_a_history_gives_the_queue_that_lived_through_it(
         queue.forget(who)
     again = Queue(store, clock=clock)
     again.standing(project)
+    assert queue.lines[project, "overall", "write"].got > 5
+    assert set(again.lines) == set(queue.lines)
     for name, line in queue.lines.items():
         assert state(again.lines[name]) == state(line), name
 

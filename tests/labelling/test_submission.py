@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.errors import UsageError
-from workbench.labelling.submission import Submission, distance_of, edit_of, moved, payload_of, positions, uncovered
+from workbench.labelling.submission import Submission, distance_of, moved, payload_of, positions, uncovered
 from workbench.labelling.views import View
 from workbench.schema import Candidate, Message
 
@@ -59,7 +59,7 @@ def test_what_was_moved_comes_back(order: list[int], payload: dict[str, Any]) ->
 def test_an_edit_replaces_the_last_turn_and_says_how_far_it_went() -> None:
     turns = (Message("assistant", "Let me look."), Message("assistant", "Tea is a warm drink"))
     candidates = (Candidate((Message("assistant", "No."),)), Candidate(turns))
-    found = edit_of(sent("edit", {"candidate": 0, "text": "Tea is a hot drink"}), view("pair", 1, 0), candidates)
+    found = payload_of(sent("edit", {"candidate": 0, "text": "Tea is a hot drink"}), view("pair", 1, 0), candidates)
     assert found["candidate"] == 1
     assert [m["content"] for m in found["messages"]] == ["Let me look.", "Tea is a hot drink"]
     assert found["distance"] == pytest.approx(0.2)  # four of five words stay: 1 - 2 * 4 / 10
@@ -71,7 +71,42 @@ def test_an_edit_replaces_the_last_turn_and_says_how_far_it_went() -> None:
         {"candidate": 0, "text": "x", "more": 1},
     ):
         with pytest.raises(UsageError, match="edit"):
-            edit_of(sent("edit", payload), view("pair", 1, 0), candidates)
+            payload_of(sent("edit", payload), view("pair", 1, 0), candidates)
+
+
+def test_what_is_written_starts_from_an_answer_or_from_nothing_and_is_none_of_them() -> None:
+    turns = (Message("assistant", "Let me look."), Message("assistant", "Tea is a warm drink"))
+    candidates = (Candidate((Message("assistant", "No."),)), Candidate(turns))
+    for position, contents, distance in (
+        (0, ["Let me look.", "Yes."], 1.0),
+        (1, ["Yes."], 1.0),
+        (None, ["Yes."], None),
+    ):
+        body = sent("write", {"candidate": position, "text": "Yes."})
+        found = payload_of(body, view("write", 1, 0), candidates)
+        assert [m["content"] for m in found["messages"]] == contents
+        assert (found["candidate"], found["distance"]) == (None if position is None else 1 - position, distance)
+    for kind, position, text in (
+        ("write", None, " No.\n"),
+        ("write", 0, "No."),
+        ("write", 2, "Yes."),
+        ("write", None, " "),
+        ("edit", 0, "Yes."),
+        ("pair", 0, "Yes."),
+    ):
+        with pytest.raises(UsageError, match=kind):
+            payload_of(sent(kind, {"candidate": position, "text": text}), view("write", 1, 0), candidates)
+    for task in ("pair", "rank"):
+        with pytest.raises(UsageError, match="write"):
+            payload_of(sent("write", {"candidate": None, "text": "Yes."}), view(task, 1, 0), candidates)
+    with pytest.raises(UsageError, match="edit"):
+        payload_of(sent("edit", {"candidate": None, "text": "Yes."}), view("pair", 1, 0), candidates)
+
+
+def test_names_covered_in_any_answer_come_back_in_what_is_written() -> None:
+    candidates = tuple(Candidate((Message("assistant", text),)) for text in ("I am ChatGPT.", "Tea."))
+    body = sent("write", {"candidate": None, "text": "You speak with ▇▇▇▇."})
+    assert payload_of(body, view("write", 1, 0), candidates)["messages"][0]["content"] == "You speak with ChatGPT."
 
 
 def test_any_change_of_a_text_has_a_distance() -> None:

@@ -19,6 +19,12 @@ def test_the_latest_words_hold(store, project) -> None:
     assert [p.name for p in projects.all(store)] == ["Tea", "Coffee"]
 
 
+def test_writing_is_asked_on_the_first_axis_and_last(store, project) -> None:
+    changed = projects.change(store, "lead", project.id, tasks=["rank", "pair"], write=True, axes={"safety": ""})
+    assert (changed.asked("overall"), changed.asked("safety")) == (["pair", "rank", "write"], ["pair", "rank"])
+    assert project.asked("overall") == ["pair", "thumb"]
+
+
 def test_what_an_older_home_tells_of_a_project_is_passed_over(store, project) -> None:
     store.append(Event(uid(), "lead", "project", asdict(project) | {"colour": "red", "name": "Mate"}))
     assert projects.all(store) == [replace(project, name="Mate")]

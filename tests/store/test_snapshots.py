@@ -348,6 +348,38 @@ def test_an_edit_wins_and_is_demonstrated(store, freeze, pair, vote) -> None:
     assert not {text(d["completion"]) for d in read(plain, "demonstrations")} & written
 
 
+def write(number: int, who: str, content: str, vote, candidate: int | None = None):
+    payload = {"candidate": candidate, "messages": [{"role": "assistant", "content": content}], "distance": None}
+    return vote(number, who, kind="edit", payload=payload, purpose="write")
+
+
+def test_what_is_written_where_all_is_bad_wins_against_all_and_is_good(store, asked, freeze, pair, vote) -> None:
+    number, texts = pair()
+    [three] = items.add(store, "ann", [asked("Milk?", "p", "q", "r")])
+    store.append(
+        vote(number, "ann", **said("both_bad")),
+        write(number, "bob", "A good cup of tea.", vote),
+        write(number, "cid", texts[0], vote),  # no new text
+        vote(three, "ann", kind="rank", payload={"tiers": []}),
+        write(three, "ann", "Warm milk.", vote),
+    )
+    made = freeze()
+    found = {
+        (text(r["chosen"]), text(r["rejected"])): (r["weight"], r["strength"], r["source"], r["n_votes"])
+        for r in read(made, "pairs")
+    }
+    tea = {("A good cup of tea.", worse): (1 / 2, 2.0, "write", 1) for worse in "xy"}
+    assert found == tea | {("Warm milk.", worse): (1 / 3, 2.0, "write", 1) for worse in "pqr"}
+    thumbs = {text(r["completion"]): (r["label"], r["p"], r["source"], r["n_votes"]) for r in read(made, "thumbs")}
+    good = dict.fromkeys(("A good cup of tea.", "Warm milk."), (True, 1.0, "write", 1))
+    assert thumbs == good | dict.fromkeys("xypqr", (False, 0.0, "label", 1))
+    assert {text(r["completion"]) for r in read(made, "demonstrations") if r["source"] == "write"} == set(good)
+    assert len({r["id"] for name in ("pairs", "thumbs") for r in read(made, name)}) == 5 + 7
+    for without in ({"edits": False}, {"purposes": ["label"]}, {"without": ["ann", "bob", "cid"]}):
+        assert freeze(**without).rows["pairs"] == 0
+    assert freeze(min_strength=2.5).rows["pairs"] == 0
+
+
 def test_rankings_under_each_policy(store, freeze, asked, vote) -> None:
     ranked, extremes, refused = items.add(store, "ann", [asked(q, "w", "x", "y", "z") for q in "abc"])
     store.append(

@@ -59,6 +59,7 @@ def test_skips_flags_and_gold(store, project, asked, vote) -> None:
     gold = {"answer": {"choice": 1}, "explanation": "", "on": True}
     store.append(
         vote(number, kind="skip", payload={"why": None}),
+        vote(number, kind="skip", payload={"why": None}, purpose="write"),  # an answer that was not written
         flag,
         vote(number, kind="undo", payload={"of": str(flag.uid)}),
         vote(number, "lead", kind="gold", payload=gold),

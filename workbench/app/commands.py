@@ -18,7 +18,7 @@ STARTING = ("title", "snapshot_hash", "rewards", "reference")
 SAMPLING = ("temperature", "top_p", "max_new_tokens", "seed")
 ACCEPT = "--accept-rejects"
 WAYS = {"--dialect": "--dialect, or say with --map which column is what"}
-RULES = ("name", "tasks", "members", "overlap", "gold", "repeats", "calibrate", "best_worst", "names")
+RULES = ("name", "tasks", "members", "overlap", "gold", "repeats", "calibrate", "best_worst", "write", "names")
 RULES += ("quota", "deadline", "paused", "archived")
 Args = argparse.Namespace
 

@@ -67,7 +67,7 @@ class House:
     def counted(self, user: str, project: Project, axis: str | None = None) -> dict[str, int]:
         """Labels asked for, those done, and this user's of today: all tasks of the project, all axes or one."""
         axes = [axis] if axis else project.guidelines
-        found = [self.queue.progress(user, project.id, task, name) for name in axes for task in project.tasks]
+        found = [self.queue.progress(user, project.id, task, on) for on in axes for task in project.asked(on)]
         return {key: sum(progress[key] for progress in found) for key in ("needed", "done", "today")}
 
     def project(self, name: int | str) -> Project:

@@ -18,6 +18,8 @@ SET, PASS = 20, 16
 def check_for(line: Line, annotator: str, rules: Project, rng: Random) -> Pick | None:
     """A check in place of the next item, by the project's shares; the annotator is not told."""
     person = line.people[annotator]
+    if line.writes:
+        return None
     if person.views - person.gold_at >= APART and rng.random() < odds(rules.gold):
         known = [place for place in line.golden() if not met(line, annotator, place)]
         if known:
@@ -54,7 +56,7 @@ def calibration(line: Line, annotator: str, rules: Project, *, passed: bool, aga
     """`passed`, `going` or `failed`. Without a set of gold items nobody is held up, nor who was at work before."""
     person = line.people[annotator]
     passed = passed or (bool(person.labels) and not person.taught and not again)
-    golden = line.golden() if rules.calibrate and not passed else []
+    golden = line.golden() if rules.calibrate and not passed and not line.writes else []
     if len(golden) < SET or through(person):
         return "passed"
     room = any(not met(line, annotator, place) for place in golden) or held(line, annotator)

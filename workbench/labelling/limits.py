@@ -12,7 +12,7 @@ from workbench.labelling.people import People
 from workbench.labelling.person import day_of
 from workbench.store.projects import Project
 
-MOST = 20  # items that one tab holds
+MOST, MOST_WRITING = 20, 3  # items that one tab holds
 
 
 def closed(annotator: str, rules: Project, people: People, line: Line, lines: Iterable[Line]) -> str | None:
@@ -28,10 +28,11 @@ def closed(annotator: str, rules: Project, people: People, line: Line, lines: It
 
 def room(annotator: str, rules: Project, lines: list[Line], here: Line, tab: str) -> int:
     """How many items of one line a tab may hold: no more than the quota leaves beside what is held elsewhere."""
+    most = MOST_WRITING if here.writes else MOST
     if rules.quota is None:
-        return MOST
+        return most
     held = [(line, lease.tab) for line in lines for lease in line.leases[annotator].values()]
-    return min(MOST, rules.quota - today(annotator, lines) - sum(at != (here, tab) for at in held))
+    return min(most, rules.quota - today(annotator, lines) - sum(at != (here, tab) for at in held))
 
 
 def today(annotator: str, lines: Iterable[Line]) -> int:

@@ -18,7 +18,7 @@ from workbench.labelling.meaning import agrees, contradict, word_of
 from workbench.labelling.ordering import Order
 from workbench.labelling.person import CHECKS, Person, check_of, day_of
 from workbench.labelling.places import Places
-from workbench.schema import LABEL_KINDS, Json, Judgement
+from workbench.schema import LABEL_KINDS, WRITE, Json, Judgement
 
 LEASE_SECONDS = 600.0
 CHUNK = 2000  # places of an order that are looked at together
@@ -48,7 +48,11 @@ class Line:
     base      labels an item needs: 1, or 2 where annotators overlap
     said      what was said of overlapping items, by annotator: two who contradict each other need a third
     order     what a reward model wishes, where the project lets one order the queue
+    writes    answers are written here (`write_line`)
     """
+
+    writes = False
+    lease_seconds = LEASE_SECONDS
 
     def __init__(self, axis: str, places: Places, base: bytes, clock: Callable[[], float]) -> None:
         size = len(places)
@@ -93,7 +97,7 @@ class Line:
 
     def lease(self, annotator: str, tab: str, pick: Pick, until: float | None = None) -> Pick:
         slot, held = slot_of(pick), self.leases[annotator]
-        until = until or self.clock() + LEASE_SECONDS
+        until = until or self.clock() + self.lease_seconds
         if slot not in held and not slot[1]:
             self.leased[pick.place] += 1
         held[slot] = Lease(tab, until, pick)
@@ -216,7 +220,7 @@ class Line:
         """Count one act as it happens."""
         self.mark(j)
         place = self.places.of(j.item)
-        if place is None or j.axis != self.axis or j.purpose == "adjudication":
+        if place is None or j.axis != self.axis or j.purpose in ("adjudication", WRITE):
             return
         label, person = j.kind in LABEL_KINDS and j.kind != "edit", self.people[j.annotator]
         with self._weighing(place):

@@ -4,7 +4,9 @@ from workbench.schema import Json
 
 
 def word_of(payload: dict[str, Json]) -> str:
-    """What a pair or thumb says, without how strongly; the store tells it in the same words."""
+    """What a label says, without how strongly or in which order; the store tells it in the same words."""
+    if "tiers" in payload or "best" in payload:
+        return "both_bad" if payload.get("tiers") == [] else "ranked"
     return str(payload.get("choice", payload.get("label"))).lower()
 
 

@@ -18,14 +18,15 @@ from workbench.labelling.meaning import agrees
 from workbench.labelling.ordering import policy_of
 from workbench.labelling.people import People
 from workbench.labelling.reading import Reading
-from workbench.labelling.submission import KINDS, Submission, edit_of, judgement_of, kin, payload_of, positions
+from workbench.labelling.submission import KINDS, TEXTS, Submission, judgement_of, kin, payload_of, positions
 from workbench.labelling.views import View, Views, shown
 from workbench.schema import Item, Json, Judgement
 from workbench.store import items, projects
 from workbench.store.db import Store
-from workbench.store.projects import OVERALL, TASKS, Project
+from workbench.store.projects import OVERALL, Project
 
 QUIET_SECONDS = 35.0
+SHAPING = ("axes", "overlap", "names", "write")  # rules that the lines are made by
 Held = tuple[str, Line, Pick]
 
 
@@ -111,10 +112,8 @@ class Queue:
         if project not in (None, view.project):
             raise UsageError(f"lease: not of project {project}")
         self.views.check(body.lease, body.view, view.order)
-        if body.kind == "edit":
-            payload = edit_of(body, view, items.get(self.store, view.item).candidates)
-        else:
-            payload = payload_of(body, view)
+        texts = items.get(self.store, view.item).candidates if body.kind in TEXTS else ()
+        payload = payload_of(body, view, texts)
         judgement = judgement_of(body, view, payload)
         with self.store.lock:
             self._learn_late()
@@ -128,7 +127,7 @@ class Queue:
                 judgement = replace(judgement, purpose=now, guideline=version)
                 seq = self._append(judgement)
                 self._apply(view.project, judgement)
-                if judgement.kind in ("undo", "edit"):
+                if body.kind in ("undo", "edit"):
                     line.hold(annotator, body.tab, pick)
             taught = view.purpose == "calibration" and body.kind in KINDS[view.task]
             return {"ack": str(body.uid), "seq": seq} | (self._taught(line, pick, view, payload) if taught else {})
@@ -179,7 +178,7 @@ class Queue:
         """Items kept back because a model names itself in them, as far as the queue has come upon them."""
         with self.store.lock:
             lines = [line for (number, on, _), line in self.lines.items() if (number, on) == (project, axis)]
-            return sorted(line.ids[place] for line in lines for place, why in line.shut.items() if why == {NAMED})
+            return sorted({line.ids[place] for line in lines for place, why in line.shut.items() if why == {NAMED}})
 
     def pause(self, actor: str, project: int, annotator: str, *, on: bool) -> None:
         """Serve this person nothing more, or go on."""
@@ -200,14 +199,14 @@ class Queue:
         return found
 
     def _line(self, rules: Project, axis: str, task: str) -> Line:
-        if task not in TASKS:
-            raise UsageError(f"task {task!r}: one of {', '.join(TASKS)}")
         known = self.rules.get(rules.id)
-        if known is None or any(getattr(known, name) != getattr(rules, name) for name in ("axes", "overlap", "names")):
+        if known is None or any(getattr(known, name) != getattr(rules, name) for name in SHAPING):
             self._take_over(rules, Reading(self.store, rules, self.clock))
         self.rules[rules.id] = rules
         if axis not in rules.guidelines:
             raise UsageError(f"axis {axis!r}: one of {', '.join(rules.guidelines)}")
+        if (rules.id, axis, task) not in self.lines:
+            raise UsageError(f"task {task!r}: one of {', '.join(t for _, on, t in self.lines if on == axis)}")
         self._learn_late()
         line = self.lines[rules.id, axis, task]
         line.expire()
@@ -217,7 +216,7 @@ class Queue:
         for name, line in fresh.lines.items():
             if name in self.lines:
                 line.adopt(self.lines[name], hold=rules.names == "hold")
-        self.lines |= fresh.lines
+        self.lines = {name: line for name, line in self.lines.items() if name[0] != rules.id} | fresh.lines
         self.rules[rules.id], self.people[rules.id] = rules, fresh.people
         self.workers.setdefault(rules.id, fresh.workers)
 

@@ -15,9 +15,12 @@ from workbench.labelling.people import People
 from workbench.labelling.person import CHECKS, day_of
 from workbench.labelling.places import Places
 from workbench.labelling.submission import SIZES
+from workbench.labelling.write_line import WriteLine
+from workbench.schema import WRITE
 from workbench.store import items, judgements, scores
 from workbench.store.db import Store
 from workbench.store.projects import OVERALL, Project
+from workbench.store.verdicts import OURS
 
 AT_WORK = timedelta(minutes=15)
 
@@ -36,6 +39,9 @@ class Reading:
                 chosen = mine if axis == OVERALL else mine & ~rows["compare"]
                 base = 1 + ((rows["chance"] < project.overlap) & ~rows["compare"])[chosen].astype(np.uint8)
                 self.lines[project.id, axis, task] = Line(axis, Places(rows["id"][chosen]), base.tobytes(), clock)
+        if project.write:
+            several = (rows["n_candidates"] > 1) & ~rows["compare"]
+            self.lines[project.id, OVERALL, WRITE] = WriteLine(Places(rows["id"][several]), clock)
         self.seq = store.seq
         self._count(project)
         self.go_on()
@@ -55,7 +61,10 @@ class Reading:
         midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
         standing = list(judgements.standing(self.store, self.project, self.seq, midnight))
         for line in lines:
-            count([row for row in standing if row.axis == line.axis], line, day_of(midnight))
+            mine = [row for row in standing if row.axis == line.axis and (row.slot == WRITE) == line.writes]
+            count(mine, line, day_of(midnight))
+            if line.writes:
+                blame([row for row in standing if (row.axis, row.slot) == (line.axis, "label")], line)
         if rules.ordered and (found := scores.latest(self.store, self.project)):
             line = self.lines[self.project, OVERALL, "pair"]
             line.order = Order(found, line.places)
@@ -102,15 +111,24 @@ def count(rows: list[judgements.Standing], line: Line, today: int) -> None:
         places = line.places.of_many(row.items)
         here = places >= 0
         places = places[here]
-        if row.act == "label" and row.slot in ("label", "import"):
+        if row.act == "label" and row.slot in ("label", "import", WRITE):
             done += np.bincount(places, minlength=len(done)).astype(np.uint16)
         if row.slot != "import" and len(places):
             number(line, row, places, today, int(row.today[here].sum()))
-        if row.act == "label" and row.slot == "label":
+        if row.act == "label" and row.slot in ("label", WRITE):
             labels[row.annotator].append((row.seqs[here], places))
     for annotator, parts in labels.items():
         seqs, places = (np.concatenate(part) for part in zip(*parts, strict=True))
         line.people[annotator].labels.frombytes(places[seqs.argsort()].astype(np.int32).tobytes())
+
+
+def blame(rows: list[judgements.Standing], line: WriteLine) -> None:
+    """Labels that call all answers of an item bad."""
+    for row in rows:
+        if row.word == "both_bad":
+            for place in line.places.of_many(row.items).tolist():
+                if place >= 0:
+                    line.bad[place][row.annotator] = None
 
 
 def number(line: Line, row: judgements.Standing, places: np.ndarray, day: int, today: int) -> None:
@@ -136,11 +154,15 @@ def recall(line: Line, latest: judgements.Latest) -> None:
         place = line.places.of(act.item)
         if place is None:
             continue
+        if (act.purpose == WRITE) != line.writes:
+            if line.writes and act.purpose in OURS and act.kind not in ("edit", "undo"):
+                line.recognise(place, latest.annotator, act.uid)
+            continue
         if act.kind == "undo":
             person.unedit(act.of)
             continue
         person.recent.append((act.uid, place))
-        if act.kind == "edit":
+        if act.kind == "edit" and not line.writes:
             person.edits.add(act.uid)
         elif act.kind not in ("skip", "flag") and act.spent:
             person.pace.append(act.spent)

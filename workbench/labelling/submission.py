@@ -13,15 +13,19 @@ from workbench.errors import UsageError
 from workbench.labelling import names
 from workbench.labelling.person import check_of
 from workbench.labelling.views import View
-from workbench.schema import MOST_CANDIDATES, Candidate, Json, Judgement, Reason, check_payload, messages_to_json
+from workbench.schema import MOST_CANDIDATES, WRITE, Candidate, Json, Judgement, Reason, check_payload
 
 SIZES = {"pair": (2, 2), "thumb": (1, 1), "rank": (3, MOST_CANDIDATES)}  # how many answers an item of a task has
 LONG = 4000  # words; in longer texts their order is not looked at, which could take seconds
-KINDS = {"pair": ("pair",), "thumb": ("thumb",), "rank": ("rank", "best_worst")}
+KINDS = {"pair": ("pair",), "thumb": ("thumb",), "rank": ("rank", "best_worst"), WRITE: ("write",)}
+TEXTS = ("edit", "write")  # kinds that bring a text
 
 
 class Submission(BaseModel):
-    """One act at the screen. Positions, never indexes: 0 is the answer shown first."""
+    """One act at the screen. Positions, never indexes: 0 is the answer shown first.
+
+    `write` answers an item where all is bad, and is stored as an edit; an `edit` beside another answer ends no item.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,7 +33,7 @@ class Submission(BaseModel):
     tab: str = Field(max_length=64)
     lease: str = Field(max_length=1000)
     view: str = Field(max_length=64)
-    kind: Literal["pair", "thumb", "rank", "best_worst", "edit", "skip", "flag", "undo"]
+    kind: Literal["pair", "thumb", "rank", "best_worst", "edit", "write", "skip", "flag", "undo"]
     payload: dict[str, Json]
     ms_shown: int = Field(0, ge=0, le=10**9)
     ms_active: int = Field(0, ge=0, le=10**9)
@@ -43,7 +47,7 @@ def judgement_of(body: Submission, view: View, payload: dict[str, Json]) -> Judg
         uid=body.uid,
         item=view.item,
         annotator=view.annotator,
-        kind=body.kind,
+        kind="edit" if body.kind == "write" else body.kind,
         payload=payload,
         axis=view.axis,
         purpose=view.purpose,
@@ -59,13 +63,19 @@ def judgement_of(body: Submission, view: View, payload: dict[str, Json]) -> Judg
 
 def kin(judgement: Judgement) -> tuple[str, int, str, str]:
     """What an act has in common with the one that it takes back."""
-    return judgement.annotator, judgement.item, judgement.axis, check_of(judgement.purpose)
+    check = WRITE if judgement.purpose == WRITE else check_of(judgement.purpose)
+    return judgement.annotator, judgement.item, judgement.axis, check
 
 
-def payload_of(body: Submission, view: View) -> dict[str, Json]:
-    """What is said, by candidate index; `UsageError` when the item cannot be answered so. Not for edits."""
-    if body.kind not in (*KINDS[view.task], "skip", "flag", "undo"):
+def payload_of(body: Submission, view: View, candidates: tuple[Candidate, ...] = ()) -> dict[str, Json]:
+    """What is said, by candidate index; `UsageError` when the item cannot be answered so.
+
+    candidates    those of the item, for a kind that brings a text
+    """
+    if body.kind not in (*KINDS[view.task], "skip", "flag", "undo", *(() if view.task == WRITE else ("edit",))):
         raise UsageError(f"kind {body.kind!r}: this item asks for {view.task!r}")
+    if body.kind in TEXTS:
+        return text_of(body, view, candidates)
     return moved(checked(body.kind, body.payload, len(view.order)), view.order)
 
 
@@ -102,21 +112,29 @@ def positions(payload: dict[str, Json], order: tuple[int, ...]) -> dict[str, Jso
     return moved(payload, tuple(order.index(i) for i in range(len(order))))
 
 
-def edit_of(body: Submission, view: View, candidates: tuple[Candidate, ...]) -> dict[str, Json]:
-    """An edit as it is stored: the candidate's turns with a new last text, and how far it went from the old one."""
+def text_of(body: Submission, view: View, candidates: tuple[Candidate, ...]) -> dict[str, Json]:
+    """A text as it is stored: the turns of the candidate it comes from with a new last one, and how far it went.
+
+    What is written may come from nothing, and from all that is on screen; it must be none of the answers there were.
+    """
     position, text = body.payload.get("candidate"), body.payload.get("text")
-    if type(position) is not int or not 0 <= position < len(view.order):
-        raise UsageError(f"edit: candidate {position!r}: from 0 to {len(view.order) - 1}")
     if not isinstance(text, str) or not text.strip() or set(body.payload) != {"candidate", "text"}:
-        raise UsageError("edit: text: a text that is not empty, and nothing else")
-    *before, last = candidates[view.order[position]].messages
-    text = uncovered(text, last.content)
-    if not (distance := distance_of(last.content, text)):
-        raise UsageError("edit: text: it is unchanged")
-    turns = [{"role": m["role"], "content": m["content"]} for m in messages_to_json((*before, last))]
-    turns[-1]["content"] = text
-    told = {"candidate": view.order[position], "messages": turns, "distance": distance}
-    return check_payload("edit", told)
+        raise UsageError(f"{body.kind}: text: a text that is not empty, and nothing else")
+    if position is None and body.kind == "write":
+        index, before, role, original = None, (), "assistant", ""
+    elif type(position) is int and 0 <= position < len(view.order):
+        index = view.order[position]
+        *before, last = candidates[index].messages
+        role, original = last.role, last.content
+    else:
+        raise UsageError(f"{body.kind}: candidate {position!r}: from 0 to {len(view.order) - 1}")
+    others = [c.messages[-1].content for c in candidates] if body.kind == "write" else []
+    text = uncovered(text, "\n".join([original, *others]))
+    if text == original or text.strip() in [other.strip() for other in others]:
+        raise UsageError(f"{body.kind}: text: it is unchanged")
+    turns = [{"role": m.role, "content": m.content} for m in before] + [{"role": role, "content": text}]
+    distance = None if index is None else distance_of(original, text)
+    return check_payload("edit", {"candidate": index, "messages": turns, "distance": distance})
 
 
 def distance_of(old: str, new: str) -> float:
@@ -133,5 +151,5 @@ def uncovered(text: str, original: str) -> str:
     for begin, end in names.hits(original):
         text = text.replace(names.COVER, original[begin:end], 1)
     if names.COVER in text:
-        raise UsageError(f"edit: text: it has more {names.COVER} than there are covered names")
+        raise UsageError(f"text: it has more {names.COVER} than there are covered names")
     return text

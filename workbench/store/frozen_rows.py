@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from workbench.schema import Item, Message, digest, messages_from_json, spoken
+from workbench.schema import WRITE, Item, Message, digest, messages_from_json, spoken
 from workbench.store.soft_labels import Trust
 from workbench.store.verdicts import (
     ADJUDICATION,
@@ -144,21 +144,19 @@ class Frozen:
             yield "demonstrations", self.demonstration(verdict.tiers[0][0], "winner")
 
     def of_edits(self) -> Iterator[tuple[str, Row]]:
-        """A better text wins against its parent, and against what its writer places level with the parent or below.
+        """A better text wins against some of the answers (`beaten`); one written where all are bad is good by itself.
 
         A text that became one of the other answers says nothing new.
         """
         writers: dict[str, dict[int, list[Vote]]] = {}
         texts: dict[str, list[dict[str, str]]] = {}
         for edit in self.votes["edit"]:
-            parent, said = edit["payload"]["candidate"], messages_from_json(edit["payload"]["messages"])
-            own = [v for v in self.votes["pair"] + self.votes["rank"] if v["annotator"] == edit["annotator"]]
-            beaten = [parent, *(not_above(own[-1], parent, len(self.texts)) if own else [])]
+            said = messages_from_json(edit["payload"]["messages"])
             name = digest([spoken(m) for m in said])
             if name in self.hashes:
                 continue
             texts[name] = plain(said)
-            for worst in beaten:
+            for worst in self.beaten(edit):
                 writers.setdefault(name, {}).setdefault(worst, []).append(edit)
         for name, beaten in writers.items():
             for worst, edits in beaten.items():
@@ -168,8 +166,20 @@ class Frozen:
                     row = {"names": [self.key, name, self.hashes[worst]], "weight": 1 / len(beaten)}
                     soft = self.soft(verdict, ordinary(edits), [])
                     yield "pairs", self.compared(texts[name], self.texts[worst], verdict, soft=soft, **row)
-            told = {"prompt": self.prompt, "completion": texts[name], "twin": self.asked + name}
-            yield "demonstrations", self.row([self.key, name], "edit", **told)
+            told = {"prompt": self.prompt, "completion": texts[name]}
+            written = sum(edit["purpose"] == WRITE for edit in next(iter(beaten.values())))
+            if written:
+                yield "thumbs", self.row([self.key, name], WRITE, **told, label=True, p=1.0, n_votes=written)
+            source = WRITE if written else "edit"
+            yield "demonstrations", self.row([self.key, name], source, **told, twin=self.asked + name)
+
+    def beaten(self, edit: Vote) -> list[int]:
+        """Every answer if they are all bad, else the edited one and what its writer places level with it or below."""
+        if edit["purpose"] == WRITE:
+            return list(range(len(self.texts)))
+        parent = edit["payload"]["candidate"]
+        own = [v for v in self.votes["pair"] + self.votes["rank"] if v["annotator"] == edit["annotator"]]
+        return [parent, *(not_above(own[-1], parent, len(self.texts)) if own else [])]
 
     def soft(
         self, verdict: Verdict, wins: list[Vote], losses: list[Vote], ties: Sequence[Vote] = ()

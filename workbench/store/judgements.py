@@ -19,21 +19,22 @@ CURRENT = f"""SELECT {", ".join("c." + name for name in FIELDS)} FROM current c 
 # Every act of an annotator with the slot it fills (a check fills its own) and its word: what two may contradict each
 # other in. Without what a lead says, and calibrations.
 ACTS = """SELECT j.seq, j.item, j.annotator, j.axis, j.kind, j.ts, j.uid, j.ms_active, j.ms_shown, j.purpose,
-        CASE WHEN j.purpose IN ('gold', 'repeat', 'import') THEN j.purpose ELSE 'label' END AS slot,
-        coalesce(j.payload ->> 'choice', j.payload ->> 'label') AS word, j.payload ->> 'of' AS of
+        CASE WHEN j.purpose IN ('gold', 'repeat', 'import', 'write') THEN j.purpose ELSE 'label' END AS slot,
+        CASE WHEN j.kind NOT IN ('rank', 'best_worst') THEN coalesce(j.payload ->> 'choice', j.payload ->> 'label')
+            WHEN (j.payload ->> 'tiers') = '[]' THEN 'both_bad' ELSE 'ranked' END AS word, j.payload ->> 'of' AS of
     FROM judgements j JOIN items i ON j.item = i.id
     WHERE i.project = $project AND j.seq <= $seq AND j.purpose NOT IN ('adjudication', 'calibration')
     AND j.kind IN ('pair', 'rank', 'best_worst', 'thumb', 'rating', 'skip', 'flag', 'undo', 'edit')"""
 STANDING = f"""WITH acts AS ({ACTS}), last AS (
         SELECT item, annotator, axis, slot, arg_max(kind, seq) AS kind, max(seq) AS seq, arg_max(ts, seq) AS ts,
             arg_max_null(word, seq) AS word
-        FROM acts WHERE kind != 'edit' AND (kind != 'undo' OR of NOT IN (
-            SELECT uid::VARCHAR FROM judgements WHERE kind = 'edit')) GROUP BY ALL)
+        FROM acts WHERE (kind != 'edit' OR slot = 'write') AND (kind != 'undo' OR of NOT IN (
+            SELECT uid::VARCHAR FROM judgements WHERE kind = 'edit' AND purpose != 'write')) GROUP BY ALL)
     SELECT annotator, axis, slot, CASE WHEN kind IN ('skip', 'flag') THEN kind ELSE 'label' END AS act, word,
         list(ts >= $midnight) AS today, list(seq) AS seqs, list(item) AS items
     FROM last WHERE kind != 'undo' GROUP BY ALL"""  # noqa: S608 constants
 LATEST = f"""SELECT annotator, axis, epoch_us(max(ts)), arg_max({{'item': item, 'uid': uid, 'kind': kind,
-        'purpose': purpose, 'of': of::UUID, 'spent': coalesce(nullif(ms_active, 0), ms_shown)}}, seq, 50)
+        'purpose': purpose, 'of': of::UUID, 'spent': coalesce(nullif(ms_active, 0), ms_shown)}}, seq, 150)
     FROM ({ACTS} AND j.purpose != 'import') GROUP BY ALL"""  # noqa: S608 constants
 REMARKABLE = """(j.kind IN ('flag', 'clear', 'withdraw', 'gold') OR j.purpose IN ('adjudication', 'calibration')
     OR (j.kind = 'undo' AND (j.payload ->> 'of') IN (SELECT uid::VARCHAR FROM judgements WHERE kind = 'flag')))"""
@@ -62,7 +63,7 @@ class Act(NamedTuple):
 
 
 class Latest(NamedTuple):
-    """The last fifty acts of an annotator on an axis, oldest first; undone ones are among them."""
+    """The last 150 acts of an annotator on an axis, of all its tasks, oldest first; undone ones are among them."""
 
     annotator: str
     axis: str

@@ -6,7 +6,7 @@ from datetime import date
 from functools import lru_cache
 
 from workbench.errors import Conflict, NotFound, UsageError
-from workbench.schema import Event, Json
+from workbench.schema import WRITE, Event, Json
 from workbench.store.db import Store, uid
 
 TASKS = ("pair", "thumb", "rank")
@@ -29,6 +29,7 @@ class Project:
     gold, repeats    shares of views that check an annotator: items whose answer is known, own items with sides swapped
     calibrate        newcomers first answer gold items and are told what was right
     ordered          part of the queue goes by the scores of a reward model
+    write            items whose answers are all bad are asked again: somebody writes a good one
     names            what happens to answers in which a model names itself
     quota, deadline  labels per person and day; last day as YYYY-MM-DD
     """
@@ -49,6 +50,7 @@ class Project:
     calibrate: bool = False
     ordered: bool = False
     best_worst: bool = False
+    write: bool = False
     names: str = "mask"
     quota: int | None = None
     deadline: str | None = None
@@ -58,6 +60,10 @@ class Project:
     def guidelines(self) -> dict[str, str]:
         """Guideline by axis, `overall` first."""
         return {OVERALL: self.guideline, **self.axes}
+
+    def asked(self, axis: str) -> list[str]:
+        """The tasks on an axis, in the order of the screen."""
+        return [task for task in TASKS if task in self.tasks] + [WRITE] * (self.write and axis == OVERALL)
 
     def open_to(self, name: str) -> bool:
         """May this annotator label here?"""

@@ -30,7 +30,7 @@ FORMAT = "workbench-snapshot/1"
 NAME = 12
 POLICY: dict[str, Json] = {
     "axis": "overall",
-    "purposes": ["label", "overlap", "tiebreak", "import", "compare"],
+    "purposes": ["label", "overlap", "tiebreak", "import", "compare", "write"],
     "both_bad_to_thumbs": True,
     "pairs_to_thumbs": False,
     "rankings": "all",

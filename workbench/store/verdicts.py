@@ -9,6 +9,8 @@ from itertools import combinations, pairwise
 from math import fsum
 from typing import Any
 
+from workbench.schema import WRITE
+
 Vote = dict[str, Any]
 Choice = int | str
 Tiers = list[list[int]]
@@ -151,9 +153,9 @@ def ordinary(votes: list[Vote]) -> list[Vote]:
 
 
 def source_of(votes: list[Vote]) -> str:
-    """Whose word it is: adjudication, label (ours), compare, import; the first of these that voted."""
+    """Whose word it is: adjudication, label (ours), write, compare, import; the first of these that voted."""
     purposes = {"label" if v["purpose"] in OURS else v["purpose"] for v in votes}
-    return next(name for name in (ADJUDICATION, "label", "compare", "import") if name in purposes)
+    return next(name for name in (ADJUDICATION, "label", WRITE, "compare", "import") if name in purposes)
 
 
 def sort_votes(votes: list[Vote], n_candidates: int) -> dict[str, list[Vote]]:

@@ -31,7 +31,7 @@ READ = """SELECT c.seq, c.item, c.annotator, c.purpose, c.kind, epoch_us(c.ts) A
     WHERE i.project = ? AND c.axis = ? AND c.kind <> 'edit' ORDER BY c.seq"""
 WORDS = ("annotator", "purpose", "kind", "group_id", "tags")
 ACTS = """SELECT j.annotator, j.kind, count(*) FROM judgements j JOIN items i ON j.item = i.id
-    WHERE i.project = ? AND j.axis = ? AND j.kind IN ('skip', 'flag') AND j.uid NOT IN (
+    WHERE i.project = ? AND j.axis = ? AND j.kind IN ('skip', 'flag') AND j.purpose <> 'write' AND j.uid NOT IN (
         SELECT TRY_CAST(payload ->> 'of' AS UUID) FROM judgements
         WHERE kind = 'undo' AND TRY_CAST(payload ->> 'of' AS UUID) IS NOT NULL)
     GROUP BY ALL"""

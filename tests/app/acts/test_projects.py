@@ -12,7 +12,8 @@ from workbench.errors import NotFound, UsageError
 def test_what_is_given_changes_and_the_rest_stays(house: House) -> None:
     made = do(house, "project_create", name="tour", tasks=["rank"])["id"]
     do(house, "project_change", project=made, quota=50, deadline="2027-01-31", overlap=0.5, names="hold", paused=True)
-    kept = do(house, "project_change", project=made, quota=None, best_worst=True)
+    kept = do(house, "project_change", project=made, quota=None, best_worst=True, write=True)
+    assert kept["write"]
     assert (kept["quota"], kept["deadline"], kept["overlap"], kept["names"]) == (None, "2027-01-31", 0.5, "hold")
     assert (kept["paused"], kept["best_worst"], kept["tasks"], kept["version"]) == (True, True, ["rank"], 0)
 

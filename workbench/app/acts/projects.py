@@ -33,6 +33,7 @@ class Rules(TypedDict, total=False):
     repeats: float
     calibrate: bool
     best_worst: bool
+    write: bool
     names: Literal["mask", "warn", "hold"]
     quota: int | None
     deadline: str | None

@@ -16,7 +16,7 @@ from workbench.store.projects import NAMES, TASKS, Project
 
 AXES = 3  # further ones that the form shows; others stay as they are
 SHARES = {"overlap": 100, "gold": 20, "repeats": 20}  # in per cent, and the most of each
-SWITCHES = ("paused", "best_worst", "calibrate")
+SWITCHES = ("paused", "write", "best_worst", "calibrate")
 WHOM = ("members", "everybody")
 QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 Fields = dict[str, Any]

@@ -9,7 +9,7 @@ from workbench.app import words
 from workbench.app.house import House
 from workbench.app.roles import Routes, may
 from workbench.labelling.submission import Submission
-from workbench.store.projects import Project
+from workbench.store.projects import OVERALL, Project
 
 Tab = Field(min_length=1, max_length=64)
 Leases = Field(max_length=200)
@@ -61,7 +61,7 @@ def routes(house: House) -> APIRouter:
             "project": found and told(house, user, found),
             "progress": found
             and {
-                axis: {task: queue.progress(user, found.id, task, axis) for task in tasks_of(found)}
+                axis: {task: queue.progress(user, found.id, task, axis) for task in found.asked(axis)}
                 for axis in found.guidelines
             },
         }
@@ -101,7 +101,7 @@ def told(house: House, user: str, project: Project) -> dict[str, Any]:
     return {
         "id": project.id,
         "name": project.name,
-        "tasks": tasks_of(project),
+        "tasks": project.asked(OVERALL),
         "axes": list(project.guidelines),
         "guidelines": guidelines,
         "version": project.version,
@@ -110,8 +110,3 @@ def told(house: House, user: str, project: Project) -> dict[str, Any]:
         "quota": project.quota,
         "deadline": project.deadline,
     }
-
-
-def tasks_of(project: Project) -> list[str]:
-    """In the order of the screen."""
-    return [task for task in ("pair", "thumb", "rank") if task in project.tasks]

@@ -92,10 +92,13 @@ class Projects(BaseModel):
 
 
 class Lease(Taken):
-    """Items for whoever asks, to be held until they are answered or given back; 10 minutes unless asked for again."""
+    """Items for whoever asks, to be held until they are answered or given back, or lapse.
+
+    They lapse after 10 minutes, of task `write` after 30, unless asked for again.
+    """
 
     axis: str = Field("overall", max_length=31)
-    task: Literal["pair", "thumb", "rank"] = "pair"
+    task: Literal["pair", "thumb", "rank", "write"] = "pair"
     tab: str = Field("api", min_length=1, max_length=64, description="which of one's programs or windows holds them")
     want: int = Field(10, ge=1, le=20)
     held: list[str] = Field([], max_length=200, description="leases that are still held, to be kept")

@@ -1,0 +1,75 @@
+"""The line of answers to be written: items of which a label says that all their answers are bad.
+
+Leaves out what every line does (`line`) and what may be written (`submission`).
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from uuid import UUID
+
+import numpy as np
+
+from workbench.labelling.line import Line
+from workbench.labelling.meaning import word_of
+from workbench.labelling.places import Places
+from workbench.schema import WRITE, Judgement
+from workbench.store.projects import OVERALL
+from workbench.store.verdicts import OURS
+
+
+class WriteLine(Line):
+    """An item is wanted once while a label calls all of it bad; once it was written for, it stays done.
+
+    bad    by place: who calls it so, and by which label, None where that is too old to be undone
+    """
+
+    writes = True
+    lease_seconds = 1800.0  # a text takes longer than a choice, and whoever looks something up is away
+
+    def __init__(self, places: Places, clock: Callable[[], float]) -> None:
+        super().__init__(OVERALL, places, bytes(len(places)), clock)
+        self.bad: defaultdict[int, dict[str, UUID | None]] = defaultdict(dict)
+
+    def open_to(self, annotator: str, place: int, purpose: str = "label") -> bool:
+        """Whoever was given an item may come back to it, also when it is leased to others now: a text took minutes."""
+        if purpose != WRITE or self.people[annotator].did(place, purpose):
+            return super().open_to(annotator, place, purpose)
+        return self.done[place] < self.needed[place] and not self.shut.get(place)
+
+    def apply(self, j: Judgement) -> None:
+        self.mark(j)
+        place = self.places.of(j.item)
+        if place is None or j.axis != self.axis:
+            return
+        with self._weighing(place):
+            if j.purpose == WRITE:
+                self._act(self.people[j.annotator], place, j, "label" if j.kind == "edit" else j.kind)
+            elif j.purpose in OURS and j.kind != "edit":
+                self._hear(place, j)
+
+    def recount(self) -> None:
+        written = np.flatnonzero(np.frombuffer(self.done, np.uint16)).tolist()
+        for place in {*self.bad, *written}:
+            self.needed[place] = self._needs(place)
+        super().recount()
+
+    def recognise(self, place: int, annotator: str, uid: UUID) -> None:
+        """This was the last label of somebody: the one that calls all bad, if one does."""
+        if annotator in self.bad.get(place, ()):
+            self.bad[place][annotator] = uid
+
+    def _hear(self, place: int, j: Judgement) -> None:
+        """A label of another line, or what takes it back; an undo may also be that of an edit."""
+        bad = self.bad[place]
+        if j.kind != "undo":
+            bad.pop(j.annotator, None)
+        elif bad.get(j.annotator) == UUID(j.payload["of"]):
+            del bad[j.annotator]
+        if word_of(j.payload) == "both_bad":
+            bad[j.annotator] = j.uid
+
+    def _purpose(self, place: int) -> str:
+        return WRITE
+
+    def _needs(self, place: int) -> int:
+        return int(bool(self.bad.get(place)) or self.done[place] > 0)

@@ -330,6 +330,7 @@ class Queue:
     def _progress(self, annotator: str, rules: Project, line: Line) -> dict[str, Json]:
         going = limits.calibration(annotator, rules, self.people[rules.id], line) == "going"
         told = line.progress(annotator) | {"all_today": limits.today(annotator, self._lines(rules.id))}
+        told |= {"to_write": here.wanted - here.got for here in self._lines(rules.id) if here.writes}
         return told | ({"calibration": checks.lesson(line, annotator)} if going else {})
 
     def _quiet(self, annotator: str, project: int, axis: str) -> float:
@@ -344,4 +345,6 @@ class Queue:
             return {"reason": "restarted", "wait_s": wait}
         if wait := line.wait_for(annotator):
             return {"reason": "wait_s", "wait_s": wait}
-        return {"reason": "others" if line.got < line.wanted else "all_done"}
+        if line.got < line.wanted:
+            return {"reason": "others"}
+        return {"reason": "none_bad" if line.writes else "all_done"}

@@ -10,14 +10,17 @@ export const REASONS = ["accurate", "complete", "clear", "follows the instructio
 const STRENGTH = { 3: "much", 2: "better", 1: "slightly" };
 const TOOLS = [["Z", "undo"], ["X", "skip"], ["F", "flag"], ["E", "edit"], ["R", "reason"], ["D", "diff"], ["S", "scroll"], ["V", "source"]];
 
+const WRITING = [["Z", "undo"], ["X", "skip"], ["F", "flag"], ["E", "write"], ["V", "source"]];
+
 // Key and name of each tool: D says bad of a thumb, and only two answers scroll together.
 export function toolsOf(task) {
+  if (task === "write") return WRITING;
   return TOOLS.filter(([, name]) => task === "pair" || (name !== "scroll" && (name !== "diff" || task === "rank")));
 }
 
-// Every answer of one key: its keys, the text of its button, kind and payload to send. A ranking takes several keys.
+// Every answer of one key: its keys, the text of its button, kind and payload to send. Others take several keys.
 export function answersOf(task) {
-  if (task === "rank") return [];
+  if (task === "rank" || task === "write") return [];
   if (task === "thumb") {
     return [
       { keys: ["1", "A"], text: "good", kind: "thumb", payload: { label: true } },
@@ -29,7 +32,8 @@ export function answersOf(task) {
 }
 
 // A label in words, by its payload of positions.
-export function inWords({ choice, strength, label, tiers, best, worst }, say) {
+export function inWords({ choice, strength, label, tiers, best, worst, text }, say) {
+  if (text !== undefined) return say("said.write");
   if (tiers) return tiers.length ? say("said.rank", { order: tiers.map((tier) => tier.map((at) => at + 1).join(" = ")).join(" > ") }) : say("said.none");
   if (best !== undefined) return say("said.best_worst", { best: best + 1, worst: worst + 1 });
   if (label !== undefined) return say(label ? "said.good" : "said.bad");

@@ -31,12 +31,13 @@ export function showGuidelines(say, { guidelines, version }, axes, must) {
 
 export const axisName = (axis, say) => (axis === "overall" ? say("axis.overall") : axis[0].toUpperCase() + axis.slice(1).replaceAll(/[_-]/g, " "));
 
+const WRITE = [[["1–9"], "write.from"], [["0"], "write.nothing"], [["Ctrl", "⏎"], "write.save"], [["Esc"], "write.leave"]];
 const RANK = [[["1–9"], "rank"], [["="], "level"], [["⌫"], "back"], [["0"], "equal"], [["9"], "none"]];
 
 export function showHelp(say, task, bestWorst, keysOn, setKeys) {
   const row = (keys, text) => [h("dt", {}, ...keys.map((key) => h("kbd", { textContent: key }))), h("dd", { textContent: text })];
-  const ranks = bestWorst ? [[["1–9"], "best_worst"], [["⌫"], "back"]] : RANK;
-  const rows = task === "rank" ? ranks.flatMap(([keys, text]) => row(keys, say(`help.${text}`)))
+  const many = { rank: bestWorst ? [[["1–9"], "best_worst"], [["⌫"], "back"]] : RANK, write: WRITE }[task];
+  const rows = many ? many.flatMap(([keys, text]) => row(keys, say(`help.${text}`)))
     : answersOf(task).flatMap(({ keys, payload }) => row(keys, inWords(payload, say)));
   const tools = toolsOf(task).flatMap(([key, name]) => row([key], say(`help.${name}`)));
   const box = h("input", { type: "checkbox", checked: keysOn, onchange: () => setKeys(box.checked) });

@@ -3,9 +3,9 @@
 import { axisName } from "./label-dialogs.js";
 import { h } from "./label-paint.js";
 
-export const LOOKS_AGAIN = { wait_s: 15, restarted: 10, saving: 1, others: 30, paused: 30, untaught: 30 }; // seconds at most until the page asks again
+export const LOOKS_AGAIN = { wait_s: 15, restarted: 10, saving: 1, others: 30, none_bad: 30, paused: 30, untaught: 30 }; // seconds at most until the page asks again
 const EVERYWHERE = new Set(["paused", "quota", "deadline"]); // of the whole project: no other axis or task goes on
-const COUNTED = new Set(["all_done", "others", "quota", "deadline"]);
+const COUNTED = new Set(["all_done", "none_bad", "others", "quota", "deadline"]);
 
 // {kind, title, text, actions} for a reason the queue gave. `elsewhere`: [axis, task] that still need labels.
 export function endOf(reason, { say, progress, project, lead, elsewhere, open, again }) {

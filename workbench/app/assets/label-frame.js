@@ -69,6 +69,14 @@ export class Frame {
     if (focused) this.choices.querySelector(`[data-key="${focused}"]:not(:disabled)`)?.focus({ preventScroll: true });
   }
 
+  // How many items wait for somebody who writes.
+  drawWaiting(n) {
+    const tab = this.head.querySelector('[data-task="write"]');
+    if (!tab) return;
+    tab.querySelector("b").textContent = n || "";
+    tab.ariaLabel = this.say(n ? "task.write.n" : "task.write", { n });
+  }
+
   drawProgress({ done, needed, today, all_today: all, median_s: pace, calibration }, quota) {
     const { say } = this;
     Object.assign(this.bar, calibration ? { max: calibration.of, value: calibration.done } : { max: Math.max(1, needed), value: done });
@@ -130,5 +138,5 @@ export class Frame {
 function tabs(name, title, all, pressed) {
   if (all.length < 2) return null;
   return h("div", { className: "tasks", role: "group", ariaLabel: title }, ...all.map(([value, text, open]) =>
-    h("button", { type: "button", textContent: text, ariaPressed: String(value === pressed), [`data-${name}`]: value, onclick: open })));
+    h("button", { type: "button", ariaPressed: String(value === pressed), [`data-${name}`]: value, onclick: open }, text, value === "write" ? h("b") : null)));
 }

@@ -26,7 +26,7 @@ export class Rules {
   // Whoever has not read this version reads it now, unless something is being written.
   openNew() {
     const { version, read, axes } = this.project;
-    if (version > read && !this.page.writing.editor) this.open(axes.filter((axis) => this.has(axis)), true);
+    if (version > read && !this.page.writing.busy) this.open(axes.filter((axis) => this.has(axis)), true);
   }
 
   acknowledge(version) {

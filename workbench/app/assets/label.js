@@ -1,5 +1,6 @@
 // The Label page: one key for answer and next item. Leaves out which items there are (label-supply.js), what must arrive
-// (label-outbox.js), how it looks (label-frame.js, label-paint.js), rankings (label-rank.js) and what is being written.
+// (label-outbox.js), how it looks (label-frame.js, label-paint.js), rankings (label-rank.js) and what is being
+// written (label-writing.js).
 
 import { inWords, WHY } from "./label-answers.js";
 import { ask, remember, remembered, textsOf } from "./label-ask.js";
@@ -58,7 +59,7 @@ class Labelling {
       open: (axis, task) => this.open(axis, task), guideline: () => this.rules.open(),
       help: () => showHelp(this.say, this.task, start.project?.best_worst, this.keysOn, (on) => this.setKeys(on)),
       undo: () => this.undo(), skip: (event) => this.answer("skip", { why: null }, event), flag: () => this.flag(),
-      edit: () => this.writing.choose(), reason: () => this.writing.giveReason(), diff: () => this.look.toggleDiff(),
+      edit: () => this.writing.choose(), write: () => this.writing.choose(), reason: () => this.writing.giveReason(), diff: () => this.look.toggleDiff(),
       scroll: () => this.look.toggleScroll(), source: () => this.look.toggleSource(),
     }, this.writing.panel.element);
     listen(this, signal);
@@ -79,7 +80,7 @@ class Labelling {
   // Axis and task that still need labels, all but the one on screen.
   get elsewhere() {
     const { project, progress } = this.start;
-    return project.axes.flatMap((axis) => project.tasks.map((task) => [axis, task])).filter(([axis, task]) =>
+    return project.axes.flatMap((axis) => Object.keys(progress[axis]).map((task) => [axis, task])).filter(([axis, task]) =>
       (axis !== this.axis || task !== this.task) && progress[axis][task].done < progress[axis][task].needed);
   }
 
@@ -91,6 +92,7 @@ class Labelling {
 
   open(axis, task) {
     const { project, progress } = this.start;
+    if (!progress[axis][task]) [task] = project.tasks; // not every axis has every task
     this.writing.leave();
     this.supply.open(axis, task);
     Object.assign(this, { progress: progress[axis][task], past: remembered(this.pastKey, []), drawn: null });
@@ -106,15 +108,23 @@ class Labelling {
 
   drawHead() {
     const { project, progress } = this.start;
-    const asked = (axis) => project.tasks.filter((task) => progress[axis][task].needed || task === this.task);
+    const asked = (axis) => Object.keys(progress[axis]).filter((task) => task === "write" || progress[axis][task].needed || task === this.task);
     this.frame.drawHead(Object.fromEntries(project.axes.map((axis) => [axis, asked(axis)])), this.axis, this.task, this.rules.has(this.axis));
+    this.drawProgress();
+  }
+
+  drawProgress() {
+    const { project, progress: { overall: { write } } } = this.start;
     this.frame.drawProgress(this.progress, project.quota);
+    if (write) this.frame.drawWaiting(write.needed - write.done);
   }
 
   came(progress) {
     this.behind = this.outbox.size > 0; // what still waits is not in these figures
+    const { overall: { write } } = this.start.progress;
     if (!this.behind) this.start.progress[this.axis][this.task] = this.progress = progress;
-    this.frame.drawProgress(this.progress, this.start.project.quota);
+    if (!this.behind && write) write.needed = write.done + progress.to_write;
+    this.drawProgress();
     if (!this.current) this.next();
   }
 
@@ -163,7 +173,7 @@ class Labelling {
   }
 
   paint({ item }) {
-    return paintItem(item, this.say, { source: this.look.source, diff: this.look.diff, edits: this.editsOf(item) });
+    return paintItem(item, this.say, { source: this.look.source, diff: this.look.diff, edits: this.writing.editsOf(item) });
   }
 
   // The item on screen as it is to look now; what is being written stays.
@@ -181,6 +191,7 @@ class Labelling {
   drawChoices(entry) {
     const { task, frame } = this;
     this.root.dataset.drag = task === "rank" && !entry.order.bestWorst ? "on" : "off";
+    if (task === "write") return frame.replaceChoices(this.writing.desk.paint());
     if (task === "rank") return frame.replaceChoices(...paintOrder(entry.order, this.say, this.ranking, frame.button));
     if (this.drawn !== task) frame.drawChoices(task, ({ kind, payload }, event) => this.answer(kind, payload, event));
     return (this.drawn = task);
@@ -218,7 +229,7 @@ class Labelling {
     this.count(kind, 1, entry.item.teach);
     this.frame.last.textContent = kind === "skip" || kind === "flag" ? this.say(`said.${kind}`) : inWords(payload, this.say);
     if (entry.item.teach && kind !== "skip" && kind !== "flag") return this.awaitLesson(entry);
-    this.remain([...this.past, { item: entry.item, uid: entry.uid, kind, reason }]);
+    this.remain([...this.past, { item: entry.item, uid: entry.uid, kind, reason, draft: this.writing.written }]);
     this.next();
     if (kind !== "skip" && kind !== "flag" && this.watch.tooFast(ms.ms_active, entry.floor)) this.frame.tell(this.say("fast"));
   }
@@ -255,6 +266,7 @@ class Labelling {
     if (before.kind === "edit" && this.current?.item.lease === before.item.lease) return this.repaint();
     this.count(before.kind, -1);
     if (before.reason) this.writing.drafts.of(before.item.lease).reason = before.reason;
+    if (before.draft) Object.assign(this.writing.drafts.of(before.item.lease), before.draft);
     this.supply.putFirst({ item: before.item, supersedes: before.kind === "edit" ? null : before.uid, again: true });
     this.show(this.current);
   }
@@ -264,21 +276,6 @@ class Labelling {
     this.past = past.slice(-UNDOABLE);
     const { pastKey, past: kept } = this;
     setTimeout(() => remember(pastKey, kept), AFTER_PAINT);
-  }
-
-  // Texts of this item that were made better and still hold, by position.
-  editsOf({ lease }) {
-    return Object.fromEntries(this.past.filter(({ kind, item }) => kind === "edit" && item.lease === lease).map(({ position, text }) => [position, text]));
-  }
-
-  saveEdit(position, text) {
-    const { current: entry } = this;
-    const old = this.past.findLast((act) => act.kind === "edit" && act.item.lease === entry.item.lease && act.position === position);
-    const act = { item: entry.item, uid: newUid(), kind: "edit", position, text };
-    this.post(entry, { uid: act.uid, kind: "edit", payload: { candidate: position, text }, ...this.watch.read(), reason: null, supersedes: old?.uid ?? null });
-    this.remain([...this.past, act]);
-    this.frame.last.textContent = this.say("said.edit", { n: position + 1 });
-    this.repaint();
   }
 
   async flag() {
@@ -299,7 +296,7 @@ class Labelling {
     if (kind === "skip" || kind === "flag") progress[kind === "skip" ? "skipped" : "flagged"] += by;
     else for (const key of teach ? ["mine", "today", "all_today"] : ["mine", "done", "today", "all_today"]) progress[key] += by;
     if (teach && progress.calibration) progress.calibration.done += by;
-    this.frame.drawProgress(progress, this.start.project.quota);
+    this.drawProgress();
   }
 
   // --- answers of the server

@@ -11,6 +11,12 @@ function inWords(payload, say, label) {
   return payload.score === undefined ? words(payload, label) : say("score", { n: payload.candidate + 1, score: payload.score });
 }
 
+// What a text that somebody wrote started from.
+function inEdit({ candidate }, purpose, say) {
+  if (candidate === null) return say("written");
+  return say(purpose === "write" ? "written.from" : "edited", { n: candidate + 1 });
+}
+
 // The same payload where answers have other numbers: `to` gives the new one of each.
 export function renamed(payload, to) {
   const found = { ...payload };
@@ -76,7 +82,7 @@ function known(label, group, word) {
 
 function paintVote(vote, found, say, label) {
   const payload = onScreen(vote.payload, found.order);
-  const said = vote.kind === "edit" ? say("edited", { n: payload.candidate + 1 }) : inWords(payload, say, label);
+  const said = vote.kind === "edit" ? inEdit(payload, vote.purpose, say) : inWords(payload, say, label);
   const facts = [];
   if (!USUAL.includes(vote.purpose)) facts.push(say(`purpose.${vote.purpose}`));
   const spent = vote.ms_active ?? vote.ms_shown;

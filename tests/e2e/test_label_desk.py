@@ -1,11 +1,11 @@
-"""Writing an answer where all are bad: by keyboard alone, with drafts, undo, an input method, on a phone, in Chinese."""
+"""Writing an answer where all are bad: by keyboard alone, with drafts and undo, on a phone, in Chinese."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import LONG, READY, Desk, no_barriers, row
+from tests.e2e.conftest import LONG, READY, RICH, Desk, no_barriers, row
 
 pytestmark = pytest.mark.browser
 playwright = pytest.importorskip("playwright.sync_api")
@@ -63,7 +63,7 @@ def test_an_answer_is_written_by_keyboard_alone(sit: Callable[..., Desk], few: C
     page.keyboard.press("e")
     expect(field).to_be_focused()
     field.evaluate(
-        "e => e.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', ctrlKey: true, isComposing: true, bubbles: true }))"
+        "e => e.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', ctrlKey: true, isComposing: true }))"
     )
     assert desk.item == first
     page.keyboard.press("Control+Enter")
@@ -103,36 +103,38 @@ def test_writing_comes_after_the_last_pair(sit: Callable[..., Desk], few: Callab
     expect(desk.page.locator(".label-dialog.keys")).to_contain_text("save and go on")
 
 
-def test_a_project_without_writing_shows_none(sit: Callable[..., Desk]) -> None:
-    assert sit().page.locator("button[data-task='write']").count() == 0
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
-LOOKS = [
-    ({"color_scheme": "light"}, "light"),
-    ({"color_scheme": "dark", "locale": "zh-CN"}, "zh-dark"),
-    ({"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}, "phone"),
-    ({"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "locale": "zh-CN"}, "phone-zh-dark"),
-]
-
-
-@pytest.mark.parametrize(("look", "name"), LOOKS, ids=[name for _, name in LOOKS])
-def test_it_fits_every_screen(
-    sit: Callable[..., Desk], few: Callable[..., int], shot: Any, look: dict[str, Any], name: str
+@pytest.mark.parametrize(
+    ("task", "texts", "look"),
+    [
+        ("rank", (LONG, RICH, "Never water it", "Always"), {"color_scheme": "dark", "locale": "zh-CN"}),
+        ("pair", (LONG, "Never water it"), PHONE),
+    ],
+    ids=["zh-dark", "phone"],
+)
+def test_it_fits_the_screen(
+    sit: Callable[..., Desk],
+    few: Callable[..., int],
+    shot: Any,
+    task: str,
+    texts: tuple[str, ...],
+    look: dict[str, Any],
 ) -> None:
-    desk = sit(
-        few([row("How do I keep basil? 罗勒怎么养？", LONG, "Never water it")], tasks=["pair"], write=True), **look
-    )
-    field = at_the_desk(desk, 1)
-    page = desk.page
+    desk = sit(few([row("How do I keep basil? 罗勒怎么养？", *texts)], tasks=[task], write=True), **look)
+    page, field, save = desk.page, at_the_desk(desk, 1), desk.page.locator(".desk .main")
     page.locator(".desk .chip").nth(1).click()
     expect(field).to_be_focused()
     page.keyboard.type(" 好")
     no_barriers(page)
-    shot(page, f"label-desk-{name}")
-    box = page.locator(".desk .main").bounding_box()
+    shot(page, f"label-desk-{task}")
+    box = save.bounding_box()
     assert box["y"] + box["height"] <= page.viewport_size["height"]
+    assert box["height"] >= 40
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
-    page.locator(".desk .main").click()
+    save.click()
     page.locator(".instead[data-kind='none_bad']").wait_for()
+    shot(page, f"label-desk-end-{task}")
     desk.saved()
     assert desk.done("write")["done"] == 1

@@ -330,7 +330,7 @@ class Queue:
     def _progress(self, annotator: str, rules: Project, line: Line) -> dict[str, Json]:
         going = limits.calibration(annotator, rules, self.people[rules.id], line) == "going"
         told = line.progress(annotator) | {"all_today": limits.today(annotator, self._lines(rules.id))}
-        told |= {"to_write": here.wanted - here.got for here in self._lines(rules.id) if here.writes}
+        told["to_write"] = sum(here.wanted - here.got for here in self._lines(rules.id) if here.writes)
         return told | ({"calibration": checks.lesson(line, annotator)} if going else {})
 
     def _quiet(self, annotator: str, project: int, axis: str) -> float:

@@ -199,9 +199,11 @@ class Labelling {
 
   showEnd() {
     const { reason } = this.supply;
-    if (this.frame.stage.firstChild?.dataset.kind === reason) return;
+    const { elsewhere } = this; // it may grow while an answer that all is bad is on its way
+    if (this.frame.stage.firstChild?.dataset.kind === reason && this.offered === String(elsewhere)) return;
+    this.offered = String(elsewhere);
     const { project, lead } = this.start;
-    this.frame.showInstead(endOf(reason, { say: this.say, progress: this.progress, project, lead, elsewhere: this.elsewhere,
+    this.frame.showInstead(endOf(reason, { say: this.say, progress: this.progress, project, lead, elsewhere,
       open: (axis, task) => this.open(axis, task), again: () => this.supply.refill() }));
   }
 

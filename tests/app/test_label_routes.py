@@ -83,6 +83,24 @@ def test_who_has_read_a_guideline_is_not_shown_it_again(server: Any, post: Poste
     assert server.client().get("/api/label/progress", headers=cookies).json()["project"]["read"] == 2
 
 
+def test_a_message_comes_with_whatever_the_page_asks_until_it_is_read(
+    server: Any, post: Posted, leased: Any, project: int
+) -> None:
+    leased(user="mia")
+    number = server.do("review_message", project=project, annotator="mia", text="<b>Ties</b> are rare here.")["id"]
+    shown = post("lease", "mia", project=project, task="pair", tab="m", want=1).json()
+    [told] = shown["messages"]
+    assert (told["id"], told["text"], told["by"]) == (number, "<b>Ties</b> are rare here.", "local")
+    held = [item["lease"] for item in shown["items"]]
+    assert post("heartbeat", "mia", tab="m", held=held).json()["messages"] == [told]
+    cookies = {"cookie": f"sid={server.user('mia').cookies['sid']}; project={project}"}
+    assert server.client().get("/api/label/progress", headers=cookies).json()["project"]["messages"] == [told]
+    assert post("lease", "lily", project=project, task="pair", tab="l", want=1).json()["messages"] == []
+    assert post("message", "lily", project=project, message=number).status_code == 404
+    assert post("message", "mia", project=project, message=number).json() == {"read": number}
+    assert post("heartbeat", "mia", tab="m", held=held).json()["messages"] == []
+
+
 def test_an_answer_is_acknowledged_by_its_uid_and_again_by_the_same(leased: Any, post: Posted) -> None:
     body = label(*leased())
     first = post("submit", **body)

@@ -42,6 +42,7 @@ QUIET = (
     quality.review_person,
     quality.review_pause,
     quality.review_calibrate,
+    quality.review_message,
     people.users,
     people.annotators,
     tokens.tokens,

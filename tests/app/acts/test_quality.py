@@ -12,7 +12,7 @@ import pytest
 from tests.app.acts.conftest import do as act
 from workbench.app.acts.quality import flattened, tables_of
 from workbench.app.house import House
-from workbench.errors import NotFound
+from workbench.errors import NotFound, UsageError
 from workbench.schema import Candidate, Judgement, Message, make_item
 from workbench.store import items, projects
 from workbench.store.db import uid
@@ -119,3 +119,20 @@ def test_what_is_counted_of_a_project_is_every_axis_and_task_that_it_asks_for(ho
     assert house.counted("ann", project, "kind") == {"needed": 1, "done": 0, "today": 0}
     do("project_change", project=number, tasks=["pair", "rank"])
     assert house.counted("ann", house.project(number))["needed"] == 4
+
+
+def test_a_lead_writes_to_somebody_who_labels_here(do: Any, house: House, project: int) -> None:
+    house.accounts.invite("local", "ann", "annotator")
+    do("review_message", project=project, annotator="ann", text=" Ties are rare here. ")
+    [told] = do("review_person", project=project, annotator="ann")["messages"]
+    assert (told["by"], told["text"], told["read"]) == ("local", "Ties are rare here.", None)
+    with pytest.raises(NotFound, match="cat"):
+        do("review_message", project=project, annotator="cat", text="Hello.")
+    for text in (" ", "x" * 2001):
+        with pytest.raises(UsageError, match="text"):
+            do("review_message", project=project, annotator="ann", text=text)
+    [line] = do("audit", what="message")["entries"]
+    assert line["on"] == {"project": project, "annotator": "ann", "text": "Ties are rare here."}
+    projects.change(house.store, "local", project, members=[])
+    with pytest.raises(NotFound, match="herbs"):
+        do("review_message", project=project, annotator="ann", text="Hello.")

@@ -4,15 +4,20 @@ import csv
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import StringConstraints
 
 from workbench.app.acts.act import act
 from workbench.app.acts.review import Axis, axis_of
 from workbench.app.csv_text import harmless
 from workbench.app.house import House
+from workbench.errors import NotFound
 from workbench.jobs.folder import write_json
 from workbench.schema import Json
 from workbench.store.db import Store
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 
 
 @act("lead")
@@ -30,7 +35,7 @@ def review_report(house: House, actor: str, *, project: int | str, axis: str = A
 
 @act("lead")
 def review_person(house: House, actor: str, *, project: int | str, annotator: str, axis: str = Axis) -> dict[str, Any]:
-    """One annotator: the row of the report if there are labels, by day, agreement with each other, paused or not."""
+    """One annotator: the row of the report if there are labels, days, agreement with others, messages, standing."""
     found = axis_of(house.project(project), axis)
     told = reported(house.store, found.id, axis)
     row = next((person for person in told["people"] if person["annotator"] == annotator), None)
@@ -45,6 +50,7 @@ def review_person(house: House, actor: str, *, project: int | str, annotator: st
         "person": row,
         "days": [day for day in told["days"] if day["annotator"] == annotator],
         "others": others,
+        "messages": stands.messages(annotator),
         "paused": annotator in stands.paused,
         "calibration": "passed" if annotator in stands.calibrated else "again" if annotator in stands.again else None,
     }
@@ -64,6 +70,15 @@ def review_calibrate(
     """Let somebody answer the known items again before going on, or let them pass."""
     house.queue.calibration(actor, house.project(project).id, annotator, state)
     return {"annotator": annotator, "calibration": state}
+
+
+@act("lead")
+def review_message(house: House, actor: str, *, project: int | str, annotator: str, text: Text) -> dict[str, Any]:
+    """Write to somebody who labels here: the Label page shows it until it is read."""
+    found = house.project(project)
+    if house.accounts.role(annotator) is None or not house.sees(annotator, found):
+        raise NotFound(f"{annotator}: nobody of this name labels in {found.name}")
+    return {"annotator": annotator, "id": house.queue.standing(found.id).message(actor, annotator, text)}
 
 
 @act("lead")

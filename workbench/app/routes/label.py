@@ -40,6 +40,13 @@ class Read(BaseModel):
     version: int = Field(ge=0)
 
 
+class Note(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    project: int
+    message: int
+
+
 class Given(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -49,6 +56,9 @@ class Given(BaseModel):
 
 def routes(house: House) -> APIRouter:
     router, queue = Routes(house.accounts), house.queue
+
+    def unread(user: str, projects: set[int]) -> list[dict[str, Any]]:
+        return [told for number in projects for told in queue.people[number].messages(user, unread=True)]
 
     @router.at("GET", "/api/label/progress", "annotator")
     def progress(request: Request) -> dict[str, Any]:
@@ -69,7 +79,8 @@ def routes(house: House) -> APIRouter:
     @router.at("POST", "/api/label/lease", "annotator")
     def lease(request: Request, body: Wanted) -> dict[str, Any]:
         asked = (body.project, body.task, body.tab, body.want, body.held, body.axis)
-        return queue.lease(request.state.user, *asked)
+        answer = queue.lease(request.state.user, *asked)
+        return answer | {"messages": unread(request.state.user, {body.project})}
 
     @router.at("POST", "/api/label/submit", "annotator")
     def submit(request: Request, body: Submission) -> dict[str, Any]:
@@ -77,7 +88,10 @@ def routes(house: House) -> APIRouter:
 
     @router.at("POST", "/api/label/heartbeat", "annotator")
     def heartbeat(request: Request, body: Beat) -> dict[str, Any]:
-        return queue.heartbeat(request.state.user, body.tab, body.held)
+        user = request.state.user
+        answer = queue.heartbeat(user, body.tab, body.held)
+        kept = {queue.views.open(user, lease).project for lease in set(body.held) - set(answer["lost"])}
+        return answer | {"messages": unread(user, kept)}
 
     @router.at("POST", "/api/label/release", "annotator")
     def release(request: Request, body: Given) -> dict[str, Any]:
@@ -90,6 +104,13 @@ def routes(house: House) -> APIRouter:
         queue.standing(body.project).guideline_read(request.state.user, body.version)
         return {"read": body.version}
 
+    @router.at("POST", "/api/label/message", "annotator")
+    def message(request: Request, body: Note) -> dict[str, Any]:
+        """The annotator has read this message."""
+        house.project_for(request.state.user, body.project)
+        queue.standing(body.project).message_read(request.state.user, body.message)
+        return {"read": body.message}
+
     return router
 
 
@@ -98,6 +119,7 @@ def told(house: House, user: str, project: Project) -> dict[str, Any]:
     guidelines = {
         axis: {"text": text, "html": project.guideline_html.get(axis)} for axis, text in project.guidelines.items()
     }
+    stands = house.queue.standing(project.id)
     return {
         "id": project.id,
         "name": project.name,
@@ -105,7 +127,8 @@ def told(house: House, user: str, project: Project) -> dict[str, Any]:
         "axes": list(project.guidelines),
         "guidelines": guidelines,
         "version": project.version,
-        "read": house.queue.standing(project.id).read[user],
+        "read": stands.read[user],
+        "messages": stands.messages(user, unread=True),
         "best_worst": project.best_worst,
         "quota": project.quota,
         "deadline": project.deadline,

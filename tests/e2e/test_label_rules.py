@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import LONG, READY, Desk, row
+from tests.e2e.conftest import LONG, READY, Desk, no_barriers, row
 
 pytestmark = pytest.mark.browser
 playwright = pytest.importorskip("playwright.sync_api")
@@ -99,6 +99,35 @@ def test_calibration_shows_what_was_right(
     expect(desk.label).not_to_have_attribute("data-item", re.compile(f"^$|^{before}$"))
     expect(desk.page.locator(".figures")).to_contain_text("calibration 2 of 20")
     desk.saved()
+
+
+def test_a_message_stands_above_the_item_until_it_is_read(
+    sit: Callable[..., Desk], server: Any, few: Callable[..., int], shot: Any
+) -> None:
+    project = few(rows(), tasks=["pair"])
+    desk = sit(project)
+    notes, before = desk.page.locator(".notes"), desk.page.evaluate("document.activeElement.outerHTML")
+    text = "Ties are rare here: <b>look</b> at the dates.\nThank you."
+    server.do("review_message", project=project, annotator=desk.user, text=text)
+    desk.page.evaluate(LOOK)
+    expect(notes.locator(".text")).to_have_text(text, use_inner_text=True)
+    expect(notes.locator(".from")).to_contain_text("local wrote")
+    assert desk.page.evaluate("document.activeElement.outerHTML") == before
+    assert notes.get_attribute("aria-live") == "polite"
+    no_barriers(desk.page)
+    shot(desk.page, "label-message")
+    desk.press("1")
+    desk.go()
+    expect(notes.locator("article")).to_have_count(1)
+    shown = desk.item
+    notes.get_by_role("button", name="Read").click()
+    expect(notes.locator("article")).to_have_count(0)
+    expect(desk.page.locator(".prompt h2")).to_be_focused()
+    assert desk.item == shown
+    desk.go()
+    expect(notes.locator("article")).to_have_count(0)
+    [told] = server.do("review_person", project=project, annotator=desk.user)["messages"]
+    assert told["read"] >= told["at"]
 
 
 def test_three_answers_faster_than_reading_are_mentioned(sit: Callable[..., Desk], few: Callable[..., int]) -> None:

@@ -3,11 +3,13 @@
 import { answersOf } from "./label-answers.js";
 import { onDrag } from "./label-drag.js";
 import { isForOthers, keyOf, onSwipe } from "./label-keys.js";
+import { Notes } from "./label-notes.js";
 
 const BEAT = 30_000;
 
 export function listen(page, signal) {
   const { outbox, supply, frame, root, watch, writing } = page;
+  const notes = new Notes(page);
   const on = (target, name, action) => target.addEventListener(name, action, { signal });
   on(document, "keydown", (event) => key(page, event));
   on(window, "blur", () => watch.attend());
@@ -24,6 +26,7 @@ export function listen(page, signal) {
   on(supply, "lost", () => { frame.tell(page.say("lost")); page.next(); });
   on(supply, "closed", () => page.closed("closed"));
   on(supply, "version", ({ detail }) => page.rules.renew(detail));
+  on(supply, "messages", ({ detail }) => notes.show(detail));
   on(root, "click", ({ target }) => click(page, target));
   onSwipe(frame.stages, signal, (way) => page.look.swipe(way)); // it shows another answer, and never answers
   onDrag(root, signal, (position, to) => page.arrange((order) => order.move(position, to)));

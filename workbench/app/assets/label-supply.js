@@ -9,7 +9,7 @@ const CLOSED = new Set([403, 404, 422]); // not for us, not there, no such axis 
 
 export class Supply extends EventTarget {
   // Events: `came` with the progress of the line, `lost` for the item on screen, `closed` when the project is,
-  // `version` with a guideline's number. An entry is {item, ...}; one that an undo brought back says `again`.
+  // `version` with a guideline's number, `messages` with those unread. An entry is {item, ...}; one that an undo brought back says `again`.
 
   constructor(project, tab, outbox) {
     super();
@@ -51,13 +51,14 @@ export class Supply extends EventTarget {
     }
   }
 
-  take({ items, reason, wait_s: wait, progress }, asked) {
+  take({ items, reason, wait_s: wait, progress, messages }, asked) {
     const given = new Set(items.map(({ lease }) => lease));
     this.lose((lease) => asked.has(lease) && !given.has(lease));
     const known = new Set(this.mine.map(({ item }) => item.lease));
     for (const item of items) if (!known.has(item.lease) && !this.answered.has(item.lease)) this.buffer.push({ item });
     this.reason = this.mine.length ? null : reason ?? "saving";
     this.tell("came", progress);
+    this.tell("messages", messages);
     if (LOOKS_AGAIN[this.reason]) this.timer = setTimeout(() => this.refill(), 1000 * Math.max(1, Math.min(wait ?? Infinity, LOOKS_AGAIN[this.reason])));
     this.keep();
   }
@@ -104,9 +105,10 @@ export class Supply extends EventTarget {
   async beat() {
     const held = this.mine.map(({ item }) => item.lease);
     if (document.hidden || !held.length) return;
-    const { lost, version } = await ask("POST", "/api/label/heartbeat", { tab: this.tab, held }).catch(() => ({ lost: [] }));
+    const { lost, version, messages } = await ask("POST", "/api/label/heartbeat", { tab: this.tab, held }).catch(() => ({ lost: [] }));
     this.lose((lease) => lost.includes(lease));
     if (version) this.tell("version", version);
+    if (messages) this.tell("messages", messages);
   }
 
   tell(name, detail) {

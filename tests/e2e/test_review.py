@@ -155,6 +155,24 @@ def test_people_and_figures(team: Any, desk: Any) -> None:
     assert text.splitlines()[0].lstrip("\ufeff").startswith("annotator,labels,median_s")
 
 
+def test_a_lead_writes_to_somebody(team: Any, desk: Any) -> None:
+    server, _ = team
+    ann = server.user("ann")
+    desk.get_by_role("tab", name="Team").click()
+    field, sent = desk.get_by_label("Message to ann"), desk.locator("#messages li")
+    field.fill("Ties are {{rare}} here: <b>look</b>.")
+    desk.locator("#message-send").click()
+    expect(sent).to_contain_text("Ties are {{rare}} here: <b>look</b>.")
+    expect(sent).to_contain_text("not read yet")
+    expect(sent.locator("time")).to_have_attribute("title", re.compile("T"))
+    expect(field).to_have_value("")
+    [told] = ann.get("/api/label/progress").json()["project"]["messages"]
+    assert ann.post("/api/label/message", json={"project": 1, "message": told["id"]}).status_code == 200
+    desk.reload()
+    desk.get_by_role("tab", name="Team").click()
+    expect(sent).to_contain_text(re.compile(r"· read .*\d\d:\d\d"))
+
+
 @pytest.mark.parametrize(("lang", "colours", "width"), LOOKS)
 def test_it_fits_and_is_accessible(
     team: Any, new_context: Any, open_page: Any, shot: Any, lang: str, colours: str, width: int

@@ -16,6 +16,7 @@ from workbench.errors import NotFound
 from workbench.jobs.folder import write_json
 from workbench.schema import Json
 from workbench.store.db import Store
+from workbench.store.projects import Project
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 
@@ -51,6 +52,7 @@ def review_person(house: House, actor: str, *, project: int | str, annotator: st
         "days": [day for day in told["days"] if day["annotator"] == annotator],
         "others": others,
         "messages": stands.messages(annotator),
+        "open": _labels(house, found, annotator),
         "paused": annotator in stands.paused,
         "calibration": "passed" if annotator in stands.calibrated else "again" if annotator in stands.again else None,
     }
@@ -76,9 +78,14 @@ def review_calibrate(
 def review_message(house: House, actor: str, *, project: int | str, annotator: str, text: Text) -> dict[str, Any]:
     """Write to somebody who labels here: the Label page shows it until it is read."""
     found = house.project(project)
-    if house.accounts.role(annotator) is None or not house.sees(annotator, found):
+    if not _labels(house, found, annotator):
         raise NotFound(f"{annotator}: nobody of this name labels in {found.name}")
     return {"annotator": annotator, "id": house.queue.standing(found.id).message(actor, annotator, text)}
+
+
+def _labels(house: House, project: Project, name: str) -> bool:
+    """May somebody of this name label here?"""
+    return house.accounts.role(name) is not None and house.sees(name, project)
 
 
 @act("lead")

@@ -38,6 +38,12 @@ td small { display: block; font-size: 13px; color: var(--body-text-color-subdued
 .heat th, .heat td { padding: 6px 12px; text-align: center; border: 1px solid var(--border-color-primary); }
 .heat small { color: inherit; }
 .heat th[scope=row] { text-align: left; }
+.messages { display: grid; gap: 10px; padding: 0; margin: 4px 0 16px; list-style: none; }
+.messages li { padding: 8px 16px 10px; max-width: 80ch; background: var(--block-background-fill); border-radius: 8px;
+  border: 1px solid var(--border-color-primary); }
+.messages p { margin: 0; }
+.messages .quiet { font-size: 14px; }
+.messages .text { white-space: pre-wrap; }
 @media (width < 640px) {
   td:first-child span { font-weight: 600; }
   .heat thead { display: table-header-group; }

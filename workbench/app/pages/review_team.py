@@ -19,6 +19,19 @@ TRUST = ("gold", "self", "majority", "kappa", "left", "longer", "reliability")
 SCALES = {"kappa": shapes.BEYOND_CHANCE, "left": shapes.HALF, "longer": shapes.HALF}
 CLOSELY = ("gold", "self", "majority", "kappa", "left", "longer")
 WEEK = 7
+LONGEST = 2000
+
+# The clock of whoever reads, not the server's.
+TIMES = """
+const local = () => {
+  for (const time of element.querySelectorAll("time:not([title])")) {
+    time.title = time.dateTime;
+    const shown = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
+    time.textContent = new Date(time.dateTime).toLocaleString(document.documentElement.lang, shown);
+  }
+};
+watch("value", () => setTimeout(local));
+"""
 
 
 def build(house: House, t: gr.I18n, tab: gr.Tab) -> None:
@@ -34,9 +47,14 @@ def build(house: House, t: gr.I18n, tab: gr.Tab) -> None:
         resume = parts.button(t("review.let_on"), width=200, visible=False, elem_id="let-on")
         again = parts.button(t("review.again"), width=200, visible=False, elem_id="again")
         passed = parts.button(t("review.pass"), width=200, visible=False, elem_id="pass")
+    look = {"lines": 2, "max_lines": 8, "max_length": LONGEST, "visible": False, "elem_id": "message"}
+    text = gr.Textbox(label=" ", info=t("review.message.help"), **look)
+    with gr.Row():
+        send = parts.button(t("review.message.send"), width=200, visible=False, elem_id="message-send")
+    sent = shapes.block(elem_id="messages", js_on_load=TIMES)
 
     lead, quiet = requires(house.accounts, "lead"), {"show_progress": "hidden", "api_visibility": "private"}
-    buttons = [pause, resume, again, passed]
+    buttons = [pause, resume, again, passed, text, send, sent]
     for event in (tab.select, axis.input):
         event(lead(partial(fresh, house)), [axis, who], [axis, team, who, person, *buttons], **quiet)
     asked, shown = [axis, who], [person, *buttons]
@@ -48,6 +66,7 @@ def build(house: House, t: gr.I18n, tab: gr.Tab) -> None:
         (passed, "review_calibrate", {"state": "passed"}),
     ):
         button.click(lead(partial(about, house, act, values)), asked, shown, api_visibility="private")
+    send.click(lead(partial(write, house)), [*asked, text], [text, *shown], api_visibility="private")
 
 
 def fresh(house: House, request: gr.Request, axis: str | None, who: str | None) -> list[Any]:
@@ -130,14 +149,17 @@ def seconds(lang: str, value: float) -> str:
 
 
 def closely(house: House, request: gr.Request, axis: str | None, who: str | None) -> list[Any]:
-    """One person: figures with intervals, days, and the buttons that fit."""
+    """One person: figures with intervals, days, what can be done, and what was written."""
     lang, project = words.lang_of(request), house.project_of(request.username, request.cookies)
     if project is None or not who:
         return ["", *hidden()]
     asked = {"project": project.id, "axis": axis_in(project, axis), "annotator": who}
     found = ACTIONS["review_person"](house, request.username, **asked)
     shown = [not found["paused"], found["paused"], True, found["calibration"] == "again"]
-    return [described(lang, found), *(gr.Button(visible=on) for on in shown)]
+    say = partial(words.say, lang)
+    text = gr.Textbox(label=say("review.message", name=who), visible=found["open"])
+    buttons = [gr.Button(visible=on) for on in shown]
+    return [described(lang, found), *buttons, text, gr.Button(visible=found["open"]), written(lang, found["messages"])]
 
 
 def described(lang: str, found: dict[str, Any]) -> str:
@@ -160,11 +182,33 @@ def described(lang: str, found: dict[str, Any]) -> str:
     return text + parts.heading(say("review.days")) + shapes.by_day(lang, found["days"])
 
 
+def written(lang: str, messages: list[dict[str, Any]]) -> str:
+    """What leads wrote to this person, the newest first, and whether it was read."""
+    if not messages:
+        return ""
+    say, rows = partial(words.say, lang), []
+    for told in reversed(messages):
+        first = say("review.message.from", name=parts.safe(told["by"]), time=clock(told["at"]))
+        seen = "review.message.seen" if told["read"] else "review.message.unseen"
+        state = say(seen, time=clock(told["read"]))
+        rows.append(f"<li><p class=quiet>{first} · {state}</p><p class=text>{parts.safe(told['text'])}</p></li>")
+    return parts.heading(say("review.messages")) + f"<ul class=messages>{''.join(rows)}</ul>"
+
+
+def clock(iso: str | None) -> str:
+    return f'<time datetime="{iso}">{iso[:16].replace("T", " ")}</time>' if iso else ""
+
+
+def write(house: House, request: gr.Request, axis: str, who: str, text: str | None) -> list[Any]:
+    """Send it; the field is empty again."""
+    return ["", *about(house, "review_message", {"text": text or ""}, request, axis, who)]
+
+
 def about(house: House, act: str, values: dict[str, Any], request: gr.Request, axis: str, who: str) -> list[Any]:
     project = house.project_of(request.username, request.cookies)
     ACTIONS[act](house, request.username, project=project.id, annotator=who, **values)
     return closely(house, request, axis, who)
 
 
-def hidden() -> list[gr.Button]:
-    return [gr.Button(visible=False)] * 4
+def hidden() -> list[Any]:
+    return [*[gr.Button(visible=False)] * 4, gr.Textbox(visible=False), gr.Button(visible=False), ""]

@@ -303,6 +303,52 @@ def test_help_guidelines_and_keys_that_can_be_switched_off(sit: Callable[..., De
     assert desk.item == before
 
 
+def test_a_key_can_be_moved_and_none_means_two_things(sit: Callable[..., Desk], shot: Any) -> None:
+    desk = sit()
+    desk.page.keyboard.press("?")
+    dialog = desk.page.get_by_role("dialog", name="Keys")
+    said, better, undo = (dialog.locator(at) for at in (".said", '[data-action="pair.1"]', "[data-action=undo]"))
+    better.focus()
+    for pressed, told in (("Enter", "Press the new key"), ("x", "“X” is taken: Skip"), ("?", "cannot be used")):
+        desk.page.keyboard.press(pressed)
+        expect(said).to_contain_text(told)
+    desk.page.keyboard.press("Escape")
+    expect(better).to_have_text("1")
+    better.click()
+    desk.page.keyboard.press("j")
+    expect(better).to_have_text("J")
+    expect(better).to_be_focused()
+    undo.click()
+    for pressed, told in (("7", "cannot be used"), ("a", "“A” is taken: Good"), (",", "“,” is now: Undo")):
+        desk.page.keyboard.press(pressed)
+        expect(said).to_contain_text(told)
+    no_barriers(desk.page)
+    shot(desk.page, "label-keys")
+    desk.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    for reload in (False, True):
+        if reload:
+            desk.go()
+        much = desk.page.get_by_role("button", name="much better").first
+        assert (much.locator("kbd").inner_text(), much.get_attribute("aria-keyshortcuts")) == ("J", "j")
+        before = desk.item
+        desk.page.wait_for_timeout(READY)
+        desk.page.keyboard.press("1")
+        desk.page.keyboard.press("z")
+        desk.page.wait_for_timeout(100)
+        assert desk.item == before
+        desk.press("j")
+        expect(desk.page.locator(".last")).to_have_text("Answer 1 much better")
+        desk.press(",")
+        assert desk.item == before
+    desk.page.keyboard.press("?")
+    dialog.get_by_role("button", name="Reset keys").click()
+    expect(better).to_have_text("1")
+    desk.page.keyboard.press("Escape")
+    desk.press("1")
+    desk.saved()
+
+
 def test_history_source_text_and_scrolling_apart(sit: Callable[..., Desk], few: Callable[..., int]) -> None:
     said = [
         {"role": "system", "content": "Be brief."},

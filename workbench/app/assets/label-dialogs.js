@@ -1,12 +1,12 @@
-// What opens over the page: why an item is flagged, the guidelines, the keys. Leaves out what follows from them.
+// What opens over the page: why an item is flagged, the guidelines. Leaves out what follows, and keys (label-help.js).
 
-import { WHY, answersOf, inWords, toolsOf } from "./label-answers.js";
+import { WHY } from "./label-answers.js";
 import { h, paintText } from "./label-paint.js";
 
 export const cap = (key) => h("kbd", { textContent: key === "Backspace" ? "⌫" : key, ariaHidden: "true" });
 
 // A dialog; resolves to the value of the button that closed it, "" for Escape. One with `must` has no other way out.
-function open(say, className, title, content, must = false) {
+export function open(say, className, title, content, must = false) {
   const close = must ? null : h("button", { type: "button", className: "quiet close", ariaLabel: say("close"), textContent: "×", onclick: () => dialog.close() });
   const dialog = h("dialog", { className: `label-dialog ${className}`, ariaLabel: title }, h("header", {}, h("h2", { textContent: title, tabIndex: -1 }), close), ...content);
   if (must) dialog.addEventListener("cancel", (event) => event.preventDefault());
@@ -30,18 +30,3 @@ export function showGuidelines(say, { guidelines, version }, axes, must) {
 }
 
 export const axisName = (axis, say) => (axis === "overall" ? say("axis.overall") : axis[0].toUpperCase() + axis.slice(1).replaceAll(/[_-]/g, " "));
-
-const WRITE = [[["1–9"], "write.from"], [["0"], "write.nothing"], [["Ctrl", "⏎"], "write.save"], [["Esc"], "write.leave"]];
-const RANK = [[["1–9"], "rank"], [["="], "level"], [["⌫"], "back"], [["0"], "equal"], [["9"], "none"]];
-
-export function showHelp(say, task, bestWorst, keysOn, setKeys) {
-  const row = (keys, text) => [h("dt", {}, ...keys.map((key) => h("kbd", { textContent: key }))), h("dd", { textContent: text })];
-  const many = { rank: bestWorst ? [[["1–9"], "best_worst"], [["⌫"], "back"]] : RANK, write: WRITE }[task];
-  const rows = many ? many.flatMap(([keys, text]) => row(keys, say(`help.${text}`)))
-    : answersOf(task).flatMap(({ keys, payload }) => row(keys, inWords(payload, say)));
-  const tools = toolsOf(task).flatMap(([key, name]) => row([key], say(`help.${name}`)));
-  const box = h("input", { type: "checkbox", checked: keysOn, onchange: () => setKeys(box.checked) });
-  return open(say, "keys", say("help"), [
-    h("dl", {}, ...rows), h("dl", {}, ...tools, ...row(["G"], say("guideline")), ...row(["?"], say("help")), ...row(["Esc"], say("close"))),
-    h("label", {}, box, h("span", { textContent: say("keys_on") }))]);
-}

@@ -7,8 +7,8 @@ import { h } from "./label-paint.js";
 const shortcut = (keys) => keys.map((key) => (key === "?" ? "Shift+?" : key.length > 1 ? key : key.toLowerCase())).join(" ");
 
 export class Frame {
-  constructor(root, say, act, reason) {
-    Object.assign(this, { root, say, act });
+  constructor(root, say, act, reason, now) {
+    Object.assign(this, { root, say, act, now });
     this.head = h("header", { className: "head" });
     this.stage = h("div", { className: "stage" });
     this.ahead = h("div", { className: "stage ahead" });
@@ -25,8 +25,8 @@ export class Frame {
   }
 
   button(keys, text, action, className = "", disabled = false) {
-    return h("button", { type: "button", className, onclick: action, disabled, "data-key": keys[0], "aria-keyshortcuts": shortcut(keys) },
-      h("span", { className: "caps" }, ...keys.map(cap)), h("span", { textContent: text }));
+    return h("button", { type: "button", className, onclick: action, disabled, "data-key": keys[0], "aria-keyshortcuts": shortcut(keys.map(this.now)) },
+      h("span", { className: "caps" }, ...keys.map((key) => cap(this.now(key)))), h("span", { textContent: text }));
   }
 
   // `places`: {axis: tasks that are asked for}.

@@ -47,7 +47,7 @@ function key(page, event) {
   const name = keyOf(event);
   const dialog = document.querySelector(".label-dialog[open]");
   if (dialog) return inDialog(dialog, name);
-  if (!page.keysOn && name !== "?") return;
+  if (!page.keys.on && name !== "?") return;
   if (page.writing.takes(event, name)) return;
   const act = actOf(page, name);
   if (!act) return;
@@ -61,17 +61,18 @@ function inDialog(dialog, name) {
   else if ((name === "G" && dialog.matches(".guideline:not(.must)")) || (name === "?" && dialog.matches(".keys"))) dialog.close();
 }
 
-function actOf(page, name) {
+function actOf(page, pressed) {
   const { act } = page.frame;
+  const name = page.keys.meant(pressed, page.task);
   if (name === "?" || (name === "G" && page.rules?.has(page.axis))) return { "?": act.help, G: act.guideline }[name];
-  const choice = choiceOf(page, name);
+  const choice = choiceOf(page, name, pressed);
   if (choice) return page.lesson ? (event) => page.goOn(event) : choice;
   if (name === "S" && page.task !== "pair") return null;
   return { Z: act.undo, X: act.skip, F: act.flag, E: act.edit, R: act.reason, D: act.diff, S: act.scroll, V: act.source }[name];
 }
 
 // What a key answers, in a ranking what it places.
-function choiceOf(page, name) {
+function choiceOf(page, name, pressed) {
   if (page.task !== "rank") {
     const choice = page.task && answersOf(page.task).find(({ keys }) => keys.includes(name));
     return choice && ((event) => page.answer(choice.kind, choice.payload, event));
@@ -79,6 +80,6 @@ function choiceOf(page, name) {
   const { order } = page.current ?? {};
   if (!order) return null;
   const { place, level, back, equal, none } = page.ranking;
-  if (/^[1-9]$/.test(name) && name <= order.count) return (event) => place(name - 1, event);
-  return name === "Backspace" ? back : order.bestWorst ? null : { "=": level, 0: equal, 9: none }[name];
+  if (/^[1-9]$/.test(pressed) && pressed <= order.count) return (event) => place(pressed - 1, event);
+  return name === "Backspace" ? back : order.bestWorst ? null : { "=": level, 0: equal, 9: order.count < 9 ? none : null }[name];
 }

@@ -1,4 +1,7 @@
-// What hands do: which key was meant, which way a finger went; and names for acts. Leaves out what follows from it.
+// What hands do: which key was pressed and what it means to this user, which way a finger went; and names for acts.
+// Leaves out what follows from it, and the list of keys (label-help.js).
+
+import { answersOf, inWords, toolsOf } from "./label-answers.js";
 
 const NAMED = { "?": "?", "？": "?", "=": "=", "＝": "=", Backspace: "Backspace", Escape: "Escape" };
 
@@ -7,7 +10,75 @@ export function keyOf({ key, code }) {
   if (NAMED[key]) return NAMED[key];
   if (/^Digit\d$/.test(code) || (/^Numpad\d$/.test(code) && /^\d$/.test(key))) return code.at(-1);
   if (/^[a-z]$/i.test(key)) return key.toUpperCase();
-  return /^Key[A-Z]$/.test(code) ? code.at(-1) : "";
+  return /^Key[A-Z]$/.test(code) ? code.at(-1) : /^[!-/:-@[-`{-~]$/.test(key) ? key : "";
+}
+
+const RANKING = { "=": "level", Backspace: "back", 0: "equal", 9: "none" };
+const PLACES = { rank: /^[1-9]$/, write: /^\d$/ }; // these stand for the answers themselves
+const FIXED = ["?", "Escape"];
+const TASKS = ["pair", "thumb", "rank", "write"];
+
+// What somebody can do by one key while labelling: a name, the key it came with, words for it, and a sentence.
+export function actionsOf(task, bestWorst = false) {
+  const ranking = bestWorst ? ["Backspace"] : Object.keys(RANKING);
+  const own = task === "rank" ? ranking.map((key) => [key, (say) => say(`help.${RANKING[key]}`)])
+    : answersOf(task).flatMap(({ keys, payload }) => keys.map((key) => [key, (say) => inWords(payload, say)]));
+  return [...own.map(([key, said]) => ({ name: `${task}.${key}`, key, said, help: said })),
+    ...toolsOf(task).map(([key, name]) => ({ name, key, said: (say) => say(name), help: (say) => say(`help.${name}`) })),
+    { name: "guideline", key: "G", said: (say) => say("guideline"), help: (say) => say("guideline") }];
+}
+
+// The keys of one user: on or off, and by the name of an action where it lies now. What is not there kept its key.
+export class Keys {
+  constructor(user) {
+    this.user = user;
+    this.on = localStorage[`label.keys.${user}`] !== "off";
+    try { this.moved = JSON.parse(localStorage[`label.map.${user}`]); } catch { this.moved = {}; }
+  }
+
+  turn(on) {
+    this.on = on;
+    localStorage[`label.keys.${this.user}`] = on ? "on" : "off";
+  }
+
+  of({ name, key }) {
+    return this.moved[name] ?? key;
+  }
+
+  // Where the action of a task lies now that came with `key`.
+  now(key, task) {
+    const action = actionsOf(task).find((each) => each.key === key);
+    return action ? this.of(action) : key;
+  }
+
+  // Which key this one was when it came, "" for one whose action lies elsewhere now.
+  meant(key, task) {
+    const actions = actionsOf(task);
+    return actions.find((action) => this.of(action) === key)?.key ?? (actions.some((action) => action.key === key) ? "" : key);
+  }
+
+  // The action in whose way this key would be, in any task that has both; true for keys that mean the same everywhere.
+  taken(key, { name, key: first }) {
+    const tasks = TASKS.filter((task) => actionsOf(task).some((action) => action.name === name));
+    const others = tasks.flatMap((task) => actionsOf(task)).filter((action) => action.name !== name);
+    const places = key !== first && tasks.some((task) => PLACES[task]?.test(key));
+    return others.find((action) => this.of(action) === key) ?? (FIXED.includes(key) || places);
+  }
+
+  move({ name, key: first }, key) {
+    this.moved = { ...this.moved, [name]: key };
+    if (key === first) delete this.moved[name];
+    this.keep();
+  }
+
+  reset() {
+    this.moved = {};
+    this.keep();
+  }
+
+  keep() {
+    localStorage[`label.map.${this.user}`] = JSON.stringify(this.moved);
+  }
 }
 
 // Whether a key press is for a field, an input method or the browser, not for us.

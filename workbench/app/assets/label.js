@@ -4,11 +4,12 @@
 
 import { inWords, WHY } from "./label-answers.js";
 import { ask, remember, remembered, textsOf } from "./label-ask.js";
-import { askWhy, showHelp } from "./label-dialogs.js";
+import { askWhy } from "./label-dialogs.js";
 import { endOf, link } from "./label-ends.js";
 import { Frame } from "./label-frame.js";
 import { listen } from "./label-hands.js";
-import { newUid } from "./label-keys.js";
+import { openHelp } from "./label-help.js";
+import { Keys, newUid } from "./label-keys.js";
 import { Look } from "./label-look.js";
 import { Outbox } from "./label-outbox.js";
 import { h, paintItem } from "./label-paint.js";
@@ -51,17 +52,17 @@ class Labelling {
     remember("label.tab", this.tab);
     this.outbox = new Outbox(start.user);
     this.supply = new Supply(start.project?.id, this.tab, this.outbox);
-    this.keysOn = localStorage[`label.keys.${start.user}`] !== "off";
+    this.keys = new Keys(start.user);
     this.look = new Look(this);
     this.rules = start.project && new Rules(this, start.project);
     this.writing = new Writing(this, start.user);
     this.frame = new Frame(root, this.say, {
       open: (axis, task) => this.open(axis, task), guideline: () => this.rules.open(),
-      help: () => showHelp(this.say, this.task, start.project?.best_worst, this.keysOn, (on) => this.setKeys(on)),
+      help: () => openHelp(this),
       undo: () => this.undo(), skip: (event) => this.answer("skip", { why: null }, event), flag: () => this.flag(),
       edit: () => this.writing.choose(), write: () => this.writing.choose(), reason: () => this.writing.giveReason(), diff: () => this.look.toggleDiff(),
       scroll: () => this.look.toggleScroll(), source: () => this.look.toggleSource(),
-    }, this.writing.panel.element);
+    }, this.writing.panel.element, (key) => this.keys.now(key, this.task));
     listen(this, signal);
     if (!start.project) return this.closed("no_project");
     this.begin();
@@ -335,10 +336,5 @@ class Labelling {
     this.remain(this.past.filter(({ uid }) => uid !== body.uid));
     if (body.uid === this.waiting) this.next();
     else if (body.kind === "edit" && body.lease === this.current?.item.lease) this.repaint();
-  }
-
-  setKeys(on) {
-    this.keysOn = on;
-    localStorage[`label.keys.${this.start.user}`] = on ? "on" : "off";
   }
 }

@@ -156,3 +156,17 @@ def test_differences_are_marked_on_both_sides(sit: Callable[..., Desk], few: Cal
         desk.page.keyboard.press("d")
         expect(marks).to_have_count(0)
         desk.press("0")
+
+
+def test_signing_out_takes_drafts_along_and_nothing_else(sit: Callable[..., Desk], few: Callable[..., int]) -> None:
+    desk = sit(few([row("q", "a", "b")]))
+    desk.page.keyboard.press("r")
+    desk.page.get_by_role("textbox").fill("Half a thought")
+    kept(desk, 1)
+    desk.page.evaluate("key => { localStorage[key] = 'off'; }", f"label.keys.{desk.user}")
+    desk.page.get_by_role("textbox").fill("More of it, not yet kept")
+    desk.page.locator("#bar-user summary").click()
+    desk.page.locator("#bar-out").click()
+    expect(desk.page).to_have_url(f"{desk.server.base}/login")
+    kept(desk, 0)
+    assert desk.page.evaluate("key => localStorage[key]", f"label.keys.{desk.user}") == "off"

@@ -1,4 +1,5 @@
-// What was typed and is not sent yet: reasons and edits by user and item, in localStorage. Leaves out the fields.
+// What was typed and is not sent yet: reasons and edits by user and item, in localStorage. Leaves out the fields, and
+// the sign-out that removes them (public/sign.js).
 
 const WAIT = 300;
 const ALL = "label.draft/";
@@ -11,7 +12,7 @@ export class Drafts {
     this.forgetOthers();
   }
 
-  // Whoever signed in here before has left.
+  // Whoever was here before may have left without signing out.
   forgetOthers() {
     try {
       for (const key of Object.keys(localStorage)) if (key.startsWith(ALL) && !key.startsWith(this.prefix)) localStorage.removeItem(key);

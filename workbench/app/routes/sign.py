@@ -59,7 +59,7 @@ def routes(house: House) -> APIRouter:
     @router.at("POST", "/logout", "annotator")
     def sign_out(request: Request) -> Response:
         accounts.sign_out(request.cookies.get("sid", ""))
-        answer = RedirectResponse("/login", 303)
+        answer = RedirectResponse("/login?out", 303)  # that page forgets what was being written
         answer.delete_cookie("sid", path="/")
         return answer
 

@@ -1,5 +1,13 @@
-// The pages before the app: the language switch, and the link by which somebody sets a password.
+// The pages before the app: the language switch, the link by which somebody sets a password, and forgetting drafts.
 "use strict";
+
+// Whoever signed out leaves nothing half written behind (label-drafts.js); labels on their way stay.
+if (location.search === "?out") {
+  try {
+    for (const key of Object.keys(localStorage)) if (key.startsWith("label.draft/")) localStorage.removeItem(key);
+  } catch { /* storage is off */ }
+  history.replaceState(null, "", location.pathname);
+}
 
 document.getElementById("language").addEventListener("click", (event) => {
   document.cookie = `lang=${event.target.lang}; path=/; max-age=31536000; samesite=lax`;

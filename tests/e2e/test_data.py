@@ -70,7 +70,8 @@ def test_an_import_shows_what_it_is_before_it_counts(server: Any, data: Any, fil
 
     data.locator("#confirm").click()
     expect(data.locator("#said")).to_contain_text("2 new items, 0 known before, 2 labels")
-    expect(data.locator("#held dl")).to_contain_text("usable pairs")
+    expect(data.locator("#held dl").nth(0)).to_contain_text("items with two answers")
+    expect(data.locator("#held dl").nth(1)).to_contain_text("training pairs")
     assert not list((server.home / "tmp" / "gradio").rglob("eggs.jsonl"))
     shot(data, "data-imported")
 

@@ -139,6 +139,7 @@ def test_a_tally_counts_what_a_snapshot_would_hold_and_holds(store, project, fre
     told = snapshots.tally(store, project.id, eval_share=0)
     assert told["pairs"] == {"train": 1 + 5}
     assert told["rankings"] == {"train": 1}
+    assert told["ties"] == {}
     assert told["comparisons"] == {"train": 1 + 1}  # a reward model takes the ranking whole
     assert snapshots.read_tally(freeze(eval_share=0)) == told
 

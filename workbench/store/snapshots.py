@@ -148,6 +148,7 @@ def tally_of(tables: Mapping[str, pa.Table]) -> dict[str, Counter[str]]:
     """Rows of each file by split, and of the thumbs on the training side how many are `true` and `false`.
 
     `comparisons` are the units of a reward model: pairs, and rankings in place of the pairs that were made of them.
+    `ties` are those among the pairs, which a run leaves out unless it is told to pull them together.
     """
     found = {name: Counter(table["split"].to_pylist()) for name, table in tables.items()}
     ranked = set(tables["rankings"]["item_key"].to_pylist()) if "rankings" in tables else set()
@@ -155,6 +156,7 @@ def tally_of(tables: Mapping[str, pa.Table]) -> dict[str, Counter[str]]:
         sides = zip(pairs["split"].to_pylist(), pairs["item_key"].to_pylist(), strict=True)
         found["comparisons"] = Counter(split for split, key in sides if key not in ranked)
         found["comparisons"] += found.get("rankings", Counter())
+        found["ties"] = Counter(pairs.filter(pairs["tie"])["split"].to_pylist())
     if thumbs := tables.get("thumbs"):
         sides = zip(thumbs["split"].to_pylist(), thumbs["label"].to_pylist(), strict=True)
         found["thumbs"] |= Counter(str(label).lower() for split, label in sides if split == "train")
@@ -163,7 +165,7 @@ def tally_of(tables: Mapping[str, pa.Table]) -> dict[str, Counter[str]]:
 
 def read_tally(snapshot: Snapshot) -> dict[str, Counter[str]]:
     """`tally_of` a frozen one."""
-    more = {"thumbs": ["label"], "pairs": ["item_key"], "rankings": ["item_key"]}
+    more = {"thumbs": ["label"], "pairs": ["item_key", "tie"], "rankings": ["item_key"]}
     columns = {name: ["split", *more.get(name, [])] for name in snapshot.rows}
     return tally_of(
         {name: pq.read_table(snapshot.folder / f"{name}.parquet", columns=columns[name]) for name in columns}

@@ -101,11 +101,13 @@ def data(house: House, actor: str, *, project: int | str) -> dict[str, Any]:
     count = Counter(kinds.get(row.n_candidates, "rank") for row in items.iter_ids(house.store, found.id))
     votes = judgements.current(house.store, found.id)
     ready = frozen.tally(house.store, found.id)
+    units = {name: counts["train"] + counts["test"] for name, counts in ready.items()}
+    ties = units.get("ties", 0)
     return {
         "project": found.id,
         "items": {task: count[task] for task in ("pair", "thumb", "rank", "prompt")},
         "labels": dict(Counter(vote["kind"] for vote in votes)),
-        "units": {name: counts["train"] + counts["test"] for name, counts in ready.items()},
+        "units": units | {"pairs": units["pairs"] - ties, "ties": ties},
         "imports": imports.all(house.store, found.id),
         "snapshots": snapshots(house, actor, project=found.id)["snapshots"],
     }

@@ -11,7 +11,8 @@ from workbench.app.pages import incoming, outgoing, parts
 from workbench.app.pages.incoming import QUIET, project_of
 from workbench.app.roles import requires
 
-ITEMS, UNITS = ("pair", "thumb", "rank", "prompt"), ("pairs", "thumbs", "rankings", "demonstrations")
+ITEMS, UNITS = ("pair", "thumb", "rank", "prompt"), ("pairs", "ties", "thumbs", "rankings", "demonstrations")
+FROZEN = ("hash", "pairs", "thumbs", "rankings", "demonstrations")
 
 
 def build(house: House, t: gr.I18n) -> None:
@@ -51,10 +52,12 @@ def contents(house: House, request: gr.Request) -> list[Any]:
         return [parts.line(words.say(lang, "data.empty" if project else "data.no_project")), gr.Column(visible=False)]
     items = {words.say(lang, f"data.items.{key}"): found["items"][key] for key in ITEMS if found["items"][key]}
     units = {words.say(lang, f"data.units.{key}"): found["units"][key] for key in UNITS if found["units"][key]}
-    text = parts.figures(items | {words.say(lang, "data.labels"): sum(found["labels"].values())} | units)
+    text = parts.figures(items | {words.say(lang, "data.labels"): sum(found["labels"].values())})
+    text += parts.heading(words.say(lang, "data.units")) + (parts.figures(units) if units else "")
+    text += parts.line(words.say(lang, "data.units.means" if units else "data.units.none"), "quiet")
     text += tabled(lang, "imports", ("file", "dialect", "items", "merged", "judgements", "rejected"), found["imports"])
     frozen = [{"hash": s["hash"], **s["rows"]} for s in found["snapshots"]]
-    return [text + tabled(lang, "snapshots", ("hash", *UNITS), frozen), gr.Column(visible=True)]
+    return [text + tabled(lang, "snapshots", FROZEN, frozen), gr.Column(visible=True)]
 
 
 def tabled(lang: str, what: str, keys: tuple[str, ...], rows: list[dict[str, Any]]) -> str:

@@ -16,7 +16,7 @@ from workbench.store.projects import NAMES, TASKS, Project
 
 AXES = 3  # further ones that the form shows; others stay as they are
 SHARES = {"overlap": 100, "gold": 20, "repeats": 20}  # in per cent, and the most of each
-SWITCHES = ("paused", "write", "best_worst", "calibrate")
+ANSWERS = ("write", "best_worst")  # switches
 WHOM = ("members", "everybody")
 QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 Fields = dict[str, Any]
@@ -68,22 +68,35 @@ def advanced_fields(t: gr.I18n) -> Fields:
         return kind(**look, **rest)
 
     with gr.Accordion(t("settings.advanced"), open=False, elem_id="advanced"):
+        gr.Markdown(t("settings.part.who"))
         with gr.Row():
-            made = {key: said(gr.Slider, key, minimum=0, maximum=most, step=1) for key, most in SHARES.items()}
-        with gr.Row():
-            made |= {key: said(gr.Checkbox, key, min_width=260) for key in SWITCHES[1:]}
-        with gr.Row():
-            made["names"] = said(gr.Dropdown, "names", choices=[(t(f"settings.names.{n}"), n) for n in NAMES])
-            made["quota"] = said(gr.Number, "quota", minimum=0, precision=0)
+            made = {"quota": said(gr.Number, "quota", minimum=0, precision=0)}
             made["deadline"] = said(gr.Textbox, "deadline", placeholder="YYYY-MM-DD", max_length=10)
-        for i in range(1, AXES + 1):
-            help = t("settings.axis.help") if i == 1 else None
-            with gr.Row():
-                look = {"max_length": 31, "scale": 1, "elem_id": f"axis-{i}"}
-                made[f"axis {i}"] = gr.Textbox(label=t("settings.axis"), info=help, **look)
-                look = {"lines": 3, "scale": 2, "elem_id": f"axis-guideline-{i}"}
-                made[f"text {i}"] = gr.Textbox(label=t("home.guideline"), **look)
+            made["calibrate"] = said(gr.Checkbox, "calibrate", min_width=260)
+        gr.Markdown(t("settings.part.checks"))
+        with gr.Row():
+            made |= {key: said(gr.Slider, key, minimum=0, maximum=most, step=1) for key, most in SHARES.items()}
+        gr.Markdown(t("settings.part.answers"))
+        with gr.Row():
+            made |= {key: said(gr.Checkbox, key, min_width=260) for key in ANSWERS}
+        gr.Markdown(t("settings.part.order"))
+        gr.Markdown(t("settings.part.texts"))
+        made["names"] = said(gr.Dropdown, "names", choices=[(t(f"settings.names.{n}"), n) for n in NAMES])
+        made |= axis_fields(t)
+        gr.Markdown(t("settings.part.away"))
         made["archived"] = gr.Checkbox(label=t("home.archived"), info=t("home.archived.help"), elem_id="archived")
+    return made
+
+
+def axis_fields(t: gr.I18n) -> Fields:
+    """Name and guideline of each further axis; the stylesheet hides an empty one below an empty one."""
+    made: Fields = {}
+    for i in range(1, AXES + 1):
+        with gr.Row(elem_classes="axis"):
+            look = {"placeholder": "harmless", "max_length": 31, "scale": 1, "elem_id": f"axis-{i}"}
+            made[f"axis {i}"] = gr.Textbox(label=t("settings.axis"), info=t("settings.axis.help"), **look)
+            look = {"lines": 2, "max_lines": 12, "scale": 2, "elem_id": f"axis-guideline-{i}"}
+            made[f"text {i}"] = gr.Textbox(label=t("home.guideline"), info=t("settings.axis.guideline.help"), **look)
     return made
 
 
@@ -109,11 +122,12 @@ def values_of(found: Project) -> Fields:
         "members": found.members or [],
         "everybody": found.members is None,
         "paused": found.paused,
-        **{key: round(100 * getattr(found, key)) for key in SHARES},
-        **{key: getattr(found, key) for key in SWITCHES[1:]},
-        "names": found.names,
         "quota": found.quota or 0,
         "deadline": found.deadline or "",
+        "calibrate": found.calibrate,
+        **{key: round(100 * getattr(found, key)) for key in SHARES},
+        **{key: getattr(found, key) for key in ANSWERS},
+        "names": found.names,
         **{f"{what} {i}": pair[at] for i, pair in enumerate(axes, 1) for at, what in enumerate(("axis", "text"))},
         "archived": found.archived,
     }

@@ -20,6 +20,7 @@ th, td { padding: 8px 16px; border: 0; vertical-align: top; }
 td { overflow-wrap: break-word; max-width: 48ch; font-variant-numeric: tabular-nums;
   border-top: 1px solid var(--border-color-primary); }
 @media (width < 640px) {
+  .figures { display: grid; grid-template-columns: 1fr 1fr; align-items: start; gap: 12px 20px; }
   thead { display: none; }
   tr { display: block; padding: 8px 16px; border-top: 1px solid var(--border-color-primary); }
   tr:first-child { border-top: 0; }

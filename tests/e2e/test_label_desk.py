@@ -33,7 +33,7 @@ def test_an_answer_is_written_by_keyboard_alone(sit: Callable[..., Desk], few: C
     field = at_the_desk(desk, 2)
     expect(tab).to_have_accessible_name("Write: 2 waiting")
     save = page.get_by_role("button", name="Save and go on")
-    first, originals = desk.item, page.locator(".answer .text").all_inner_texts()
+    first, originals = desk.item, desk.stage.locator(".answer .text").all_inner_texts()
     desk.watch()
     page.wait_for_timeout(READY)
     expect(save).to_be_disabled()

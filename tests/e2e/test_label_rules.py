@@ -122,7 +122,7 @@ def test_a_message_stands_above_the_item_until_it_is_read(
     shown = desk.item
     notes.get_by_role("button", name="Read").click()
     expect(notes.locator("article")).to_have_count(0)
-    expect(desk.page.locator(".prompt h2")).to_be_focused()
+    expect(desk.stage.locator(".prompt h2")).to_be_focused()
     assert desk.item == shown
     desk.go()
     expect(notes.locator("article")).to_have_count(0)

@@ -142,7 +142,7 @@ def test_words_that_differ(page: Any, open_page: Any) -> None:
 def test_differences_are_marked_on_both_sides(sit: Callable[..., Desk], few: Callable[..., int], shot: Any) -> None:
     rows = [row("How?", "Water it **daily** in May.", "Water it weekly in May."), row("Much?", "x", "word " * 4001)]
     desk = sit(few(rows))
-    marks = desk.page.locator(".answer mark")
+    marks = desk.stage.locator(".answer mark")
     for _ in range(2):
         desk.page.keyboard.press("d")
         notice = desk.page.locator(".notice")

@@ -80,7 +80,8 @@ def review_message(house: House, actor: str, *, project: int | str, annotator: s
     found = house.project(project)
     if not _labels(house, found, annotator):
         raise NotFound(f"{annotator}: nobody of this name labels in {found.name}")
-    return {"annotator": annotator, "id": house.queue.standing(found.id).message(actor, annotator, text)}
+    with house.store.lock:  # an import may be reading anew how people stand
+        return {"annotator": annotator, "id": house.queue.standing(found.id).message(actor, annotator, text)}
 
 
 def _labels(house: House, project: Project, name: str) -> bool:

@@ -108,7 +108,8 @@ def routes(house: House) -> APIRouter:
     def message(request: Request, body: Note) -> dict[str, Any]:
         """The annotator has read this message."""
         house.project_for(request.state.user, body.project)
-        queue.standing(body.project).message_read(request.state.user, body.message)
+        with house.store.lock:
+            queue.standing(body.project).message_read(request.state.user, body.message)
         return {"read": body.message}
 
     return router

@@ -22,6 +22,8 @@ PAIRS, APART = 40, 6
 SHOWN = ".review[data-item='{}']"
 ANY = ".review[data-item]:not([data-item=''])"
 OTHER = ANY + ":not([data-item='{}'])"
+NARROWEST = """Math.min(999, ...[...document.querySelectorAll(".estimate .name")]
+    .map((name) => name.offsetWidth).filter(Boolean))"""  # pixels that the name of a figure has
 LOOKS = [("en-US", "light", 1280), ("zh-CN", "dark", 1280), ("en-US", "dark", 390), ("zh-CN", "light", 390)]
 
 
@@ -187,6 +189,7 @@ def test_it_fits_and_is_accessible(
         page.locator(place).first.wait_for()
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), tab
         assert not re.search(r"\breview\.[a-z_.]+", page.locator("main").inner_text())
+        assert page.evaluate(NARROWEST) >= 90, tab
         shot(page, f"review-{tab}-{colours}-{lang[:2]}-{width}")
         if width < 800:
             continue  # the same elements in the same colours

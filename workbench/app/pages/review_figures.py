@@ -50,7 +50,8 @@ td small { display: block; font-size: 13px; color: var(--body-text-color-subdued
   .heat tr { display: table-row; }
   .heat td { display: table-cell; }
   .heat td::before { content: none; }
-  .estimate { grid-template-columns: minmax(0, 1fr) auto; }
+  .estimate { grid-template-columns: minmax(40%, 1fr) minmax(0, auto); }
+  .estimate .value { text-align: right; }
   .estimate .line, .estimate .means { grid-column: 1 / -1; }
   .estimate .line { grid-row: 2; }
 }

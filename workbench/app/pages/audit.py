@@ -8,6 +8,7 @@ import gradio as gr
 
 from workbench.app import words
 from workbench.app.actions import ACTIONS
+from workbench.app.acts.act import brief
 from workbench.app.house import House
 from workbench.app.pages import parts
 from workbench.app.roles import requires
@@ -59,8 +60,8 @@ def called(lang: str, act: str) -> str:
 
 
 def thing(on: dict[str, Any]) -> str:
-    """On which thing, and how."""
-    return " · ".join(f"{key.replace('_', ' ')}: {'–' if value is None else value}" for key, value in on.items())
+    """On which thing, and how; a long message is cut, the CSV has all of it."""
+    return " · ".join(f"{key.replace('_', ' ')}: {'–' if value is None else brief(value)}" for key, value in on.items())
 
 
 def time(iso: str) -> str:

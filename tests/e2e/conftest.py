@@ -93,7 +93,6 @@ class Desk:
     def press(self, *keys: str) -> None:
         """Each key when the item has stood long enough, and on to the next."""
         for key in keys:
-            self.page.locator(SHOWN).wait_for()
             before = self.item
             self.page.wait_for_timeout(READY)
             self.page.keyboard.press(key)

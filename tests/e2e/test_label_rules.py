@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import LONG, READY, Desk, no_barriers, row
+from tests.e2e.conftest import LONG, READY, SHOWN, Desk, no_barriers, row
 
 pytestmark = pytest.mark.browser
 playwright = pytest.importorskip("playwright.sync_api")
@@ -56,12 +56,13 @@ def test_axes_are_passes_of_their_own(sit: Callable[..., Desk], few: Callable[..
     expect(desk.page.locator(".figures")).to_contain_text("2 of 200 today")
     desk.page.get_by_role("button", name="Less harm").click()
     expect(desk.page.locator(".figures")).to_contain_text("0 of 3")
-    desk.page.locator(".label[data-item]:not([data-item=''])").wait_for()
+    desk.page.locator(SHOWN).wait_for()
     desk.press("2", "2", "2")
     expect(desk.page.locator(".instead")).to_contain_text("3 today")
     desk.saved()
     assert desk.done()["mine"] == 2
     desk.page.get_by_role("link", name="Go on with Overall: Pairs").click()
+    desk.page.locator(SHOWN).wait_for()
     desk.press("1")
     desk.saved()
     assert desk.done()["mine"] == 3

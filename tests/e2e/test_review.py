@@ -36,6 +36,9 @@ def fill(home: Path) -> list[int]:
         votes = [vote(n, ids[n], *said) for n in range(PAIRS) for said in (("ann", 0), ("bob", int(n < APART)))]
         for who, tiers in (("ann", [[0], [1], [2]]), ("bob", [[2], [1], [0]])):
             votes.append(Judgement(uid(), ids[-1], who, "rank", {"tiers": tiers}, shown_order=(2, 0, 1)))
+        text = [{"role": "assistant", "content": "Give it light, and water when it is dry."}]
+        written = {"candidate": None, "messages": text, "distance": None}
+        votes.append(Judgement(uid(), ids[0], "bob", "edit", written, purpose="write", shown_order=(0, 1)))
         store.append(*votes, Judgement(uid(), ids[10], "bob", "flag", {"why": "broken"}))
     return ids
 
@@ -84,6 +87,8 @@ def test_a_lead_decides_and_goes_back(team: Any, desk: Any) -> None:
     first = desk.locator(".votes li").first
     expect(first).to_contain_text("It names a light and a day.")
     expect(first).to_contain_text("5.0 s")
+    for said in ("wrote an answer", "where all are bad", "water when it is dry"):
+        expect(desk.locator(".votes li").last).to_contain_text(said)
     assert MODEL not in desk.content()
     desk.keyboard.press("j")
     desk.locator(SHOWN.format(ids[1])).wait_for()

@@ -139,3 +139,23 @@ def test_an_adapter_on_itself_has_an_end(tmp_path):
     path = adapter(tmp_path / "models" / "snake", "snake")
     (path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "snake", "task_type": "SEQ_CLS"}))
     assert {m.name: m.kind for m in models.all(tmp_path)}["snake"] == "reward"
+
+
+def taught(folder, name, base=None):
+    """A copy of the model that was trained from `base` on labels of this house."""
+    path = shutil.copytree(folder, folder.with_name(name))
+    (path / "workbench.json").write_text(json.dumps({"method": "rm", "base": base, "snapshot": "0123456789ab"}))
+    return models.get(folder.parents[1], name)
+
+
+def test_what_no_label_has_formed_is_found_below(folder):
+    home = folder.parents[1]
+    small = models.get(home, "small")
+    tuned = taught(folder, "tuned", base="small")
+    judge = taught(folder, "judge", base="tuned")
+    assert models.untaught(home, small) == models.untaught(home, tuned) == models.untaught(home, judge) == small
+    assert models.untaught(home, taught(folder, "orphan", base="elsewhere/large")) is None
+    assert models.untaught(home, taught(folder, "rootless")) is None
+    assert models.untaught(home, taught(folder, "circle", base="circle")) is None
+    (folder / "model.safetensors").unlink()
+    assert models.untaught(home, judge) is None

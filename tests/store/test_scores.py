@@ -70,26 +70,55 @@ def test_a_project_without_comparisons_is_named(store, project):
         written(store, project, judge(store.home))
 
 
+def test_labels_are_shares_of_votes_and_folds_keep_groups_together(store, project, many, vote):
+    train = [n for n, i in many.items() if len(i.candidates) == 2 and split_of(i.group_id) == "train"]
+    one, tied, both, decided, mixed, *rest = train
+    store.append(vote(item=one, payload={"choice": 1}))
+    store.append(vote(item=tied, payload={"choice": "tie"}))
+    store.append(vote(item=both, payload={"choice": "both_bad"}))
+    store.append(vote(item=decided, payload={"choice": 0}))
+    store.append(vote(item=decided, payload={"choice": 1}, purpose="adjudication", annotator="lead"))
+    store.append(*(vote(item=mixed, payload={"choice": c}, annotator=who) for c, who in ((0, "a"), (0, "b"), (1, "c"))))
+    store.append(vote(item=rest[0], purpose="gold"))
+    rows = {row["item"]: row for row in written(store, project, judge(store.home))}
+    said = {item: row["said"] for item, row in rows.items() if row["said"] is not None}
+    assert said == pytest.approx({one: 0, tied: 0.5, decided: 0, mixed: 2 / 3})
+    assert {row["fold"] for row in rows.values()} == {0, 1, 2, 3, 4}
+    folds = {(split_hash(many[item].group_id, seed=1) % 5, row["fold"]) for item, row in rows.items()}
+    assert len(folds) == 5
+
+
 def file_of(store, rows: list[tuple]) -> Path:
-    """A file as the child leaves it: item, scores, control, unseen."""
+    """A file as the child leaves it: item, scores, control, unseen, crossed."""
     (store.home / "scores").mkdir(exist_ok=True)
     path = store.home / "scores" / "000001.parquet"
     columns = [pa.array(column) for column in zip(*rows, strict=True)]
     columns[1] = columns[1].cast(pa.list_(pa.float32()))
-    pq.write_table(pa.table(columns, ["item", "scores", "control", "unseen"]), path)
+    pq.write_table(pa.table(columns, ["item", "scores", "control", "unseen", "crossed"]), path)
     return path
 
 
-ROWS = [(3, [2.0, 1.0], False, True), (5, [0.0, 3.0, -1.0], True, True), (9, [0.5, 0.5], False, False)]
+ROWS = [
+    (3, [2.0, 1.0], False, True, None),
+    (5, [0.0, 3.0, -1.0], True, True, None),
+    (8, [0.5, 0.5], False, False, 0.25),
+    (9, [0.5, 0.5], False, False, None),
+]
 
 
 def test_scores_are_read_as_gaps_and_chances(store, project):
-    scores.note(store, "lead", project.id, "judge", file_of(store, ROWS), 3)
+    scores.note(store, "lead", project.id, "judge", file_of(store, ROWS), 4)
     found = scores.latest(store, project.id)
-    assert (found.model, found.item.tolist(), found.gap.tolist()) == ("judge", [3, 5, 9], [1.0, 4.0, 0.0])
-    # sigmoid(2 - 1) = 0.7311, of a ranking none, sigmoid(0) = 1/2
-    assert found.p_first.tolist() == pytest.approx([0.7311, np.nan, 0.5], abs=1e-4, nan_ok=True)
-    assert (found.control.tolist(), found.unseen.tolist()) == ([False, True, False], [True, True, False])
+    assert (found.model, found.item.tolist(), found.gap.tolist()) == ("judge", [3, 5, 8, 9], [1.0, 4.0, 0.0, 0.0])
+    # sigmoid(2 - 1) = 0.7311, of a ranking none, of what the model has learnt only what a probe says
+    assert found.p_first.tolist() == pytest.approx([0.7311, np.nan, 0.25, np.nan], abs=1e-4, nan_ok=True)
+    assert found.control.tolist() == [False, True, False, False]
+
+
+def test_scores_of_an_older_program_are_read(store, project):
+    path = file_of(store, ROWS)
+    pq.write_table(pq.read_table(path).drop_columns(["crossed"]), path)
+    assert scores.read(path, "judge").p_first.tolist() == pytest.approx([0.7311, *[np.nan] * 3], abs=1e-4, nan_ok=True)
 
 
 def test_nothing_holds_before_it_is_noted_nor_for_another_project(store, project):
@@ -107,12 +136,6 @@ def test_a_lost_file_is_told_in_the_log_and_nothing_else_breaks(store, project, 
     with caplog.at_level(logging.ERROR):
         assert scores.latest(store, project.id) is None
     assert "000001.parquet is gone or changed" in caplog.text
-
-
-def test_numbers_of_folders_are_never_used_twice(store):
-    assert scores.next_folder(store)[0] == 1
-    (store.home / "scores" / "000007.parquet").touch()
-    assert scores.next_folder(store)[0] == 8
 
 
 def test_a_file_without_items_is_read(store):

@@ -15,21 +15,27 @@ from workbench.jobs.folder import Reporter, read_json, write_json
 from workbench.training import scoring
 from workbench.training.scoring import main, score
 
+UNSAID = {"said": None, "fold": 0}
+
 
 def item(number: int, *answers: str, **rest: Any) -> dict[str, Any]:
     told = {"prompt": json.dumps(turns(f"tell me about {TOPICS[number]}")), "form": "chat"}
     candidates = json.dumps([{"messages": said(answer), "source": None} for answer in answers])
-    return {"item": number, "candidates": candidates, "control": number == 1, "unseen": number != 1} | told | rest
+    return (
+        {"item": number, "candidates": candidates, "control": number == 1, "unseen": number != 1} | UNSAID | told | rest
+    )
 
 
 @pytest.fixture
 def job(tmp_path, scorer):
-    def make(*rows: dict[str, Any], model: Path = scorer) -> Path:
+    def make(*rows: dict[str, Any], model: Path = scorer, base: Path | None = None) -> Path:
         folder = tmp_path / "000001"
         folder.mkdir()
-        pq.write_table(pa.Table.from_pylist(list(rows)), folder / "items.parquet")
+        said = pa.array([row.pop("said") for row in rows], pa.float32())
+        pq.write_table(pa.Table.from_pylist(list(rows)).append_column("said", said), folder / "items.parquet")
         place = {"name": "judge", "path": str(model), "base_path": None}
-        write_json(folder / "config.json", {"model": place, "items": "items.parquet", "out": f"{folder}.parquet"})
+        under = base and {"name": "base", "path": str(base), "base_path": None, "kind": "causal"}
+        write_json(folder / "config.json", {"model": place, "base": under, "items": "items.parquet"})
         return folder
 
     return make
@@ -71,6 +77,33 @@ def test_what_the_model_cannot_be_told_has_no_score(job):
     folder = job(item(1, "hey", "sure"), item(2, "hey", "sure", prompt=calls), item(3, "hey", "sure", prompt=endless))
     assert score(folder, Reporter(folder))
     assert [row["item"] for row in rows_of(folder)] == [1]
+
+
+def labelled(n: int) -> list[dict[str, Any]]:
+    """The friendlier answer is better; every tenth label is turned round, every fifth is of no model's learning."""
+    rows = []
+    for i in range(n):
+        answers, better = (" ".join(words[i % 3 :]) for words in (FRIENDLY, FORMAL)), i % 2
+        texts = list(answers)[:: -1 if better else 1]
+        rows.append(item(i % len(TOPICS), *texts, item=i, unseen=i % 5 == 4, fold=i % len(TOPICS) % 5))
+        rows[-1]["said"] = float(1 - better if i % 10 else better)
+    return rows
+
+
+def test_what_the_model_has_learnt_a_probe_judges_that_has_not(job, tiny):
+    folder = job(*labelled(120), base=tiny)
+    assert score(folder, Reporter(folder))
+    found = {row["item"]: row["crossed"] for row in rows_of(folder)}
+    assert [i for i, p in found.items() if p is None] == [i for i in range(120) if i % 5 == 4]
+    against = [i for i, p in found.items() if p is not None and (p > 0.5) != (i % 2 == (i % 10 == 0))]
+    assert against == list(range(0, 120, 10))
+
+
+@pytest.mark.parametrize(("n", "has_base"), [(120, False), (20, True)])
+def test_without_a_base_or_enough_labels_nobody_judges(job, tiny, n, has_base):
+    folder = job(*labelled(n), base=tiny if has_base else None)
+    assert score(folder, Reporter(folder))
+    assert {row["crossed"] for row in rows_of(folder)} == {None}
 
 
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:

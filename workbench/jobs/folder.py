@@ -1,18 +1,22 @@
 """How a child and the server talk: small files in one folder. Leaves out what the files mean to each kind of job."""
 
+import argparse
 import hashlib
 import json
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from workbench.errors import WorkbenchError
 from workbench.jobs.process import identity
 
 END_STATES = frozenset({"done", "stopped", "failed", "diverged", "out_of_memory", "disk_full", "interrupted"})
@@ -144,3 +148,21 @@ class Reporter:
     def stop_requested(self) -> str | None:
         """`save_and_stop` or `stop` when asked for in control.json or by SIGTERM, else None."""
         return self._terminated or (read_json(self.folder / "control.json") or {}).get("action")
+
+
+def child(work: Callable[[Path, Reporter], bool], about: str) -> None:
+    """The main of a child that is started with --job FOLDER; its work is False when it was stopped."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--job", type=Path, required=True)
+    folder = parser.parse_args().job
+    report = Reporter(folder)
+    report.status()
+    try:
+        ended = work(folder, report)
+    except WorkbenchError as error:
+        report.status("failed", message=error.message)
+    except Exception as error:
+        traceback.print_exc(file=sys.stderr)
+        report.status("failed", message=f"{type(error).__name__}: {error}")
+    else:
+        report.status("done" if ended else "stopped")

@@ -88,10 +88,30 @@ def scan(folder: Path, name: str | None = None) -> Model:
 
 def all(home: Path) -> list[Model]:
     """The demo model, every folder under models/, and every finished run; unusable ones with their reason."""
+    folders = _folders(home)
+    return [_described(name, folder, folders) for name, folder in folders.items()]
+
+
+def _folders(home: Path) -> dict[str, Path]:
     folders = {"demo-tiny": DEMO / "model"} if (DEMO / "model").is_dir() else {}
     folders |= {p.name: p for p in sorted((home / "models").glob("[!.]*/"))}
-    folders |= {f"run-{int(p.parent.name)}": p for p in sorted((home / "runs").glob("[0-9]*/out")) if _finished(p)}
-    return [_described(name, folder, folders) for name, folder in folders.items()]
+    return folders | {
+        f"run-{int(p.parent.name)}": p for p in sorted((home / "runs").glob("[0-9]*/out")) if _finished(p)
+    }
+
+
+def untaught(home: Path, model: Model) -> Model | None:
+    """The model, else the nearest one that it came from, that no label of this house has formed; None if it is gone."""
+    folders = _folders(home)
+    while made_of(Path(model.path), model.name).snapshot is not None:
+        place = _folder_of(model.base, folders)
+        if place is None:
+            return None
+        model = _described(model.base, Path(place), folders)
+        if model.reason:
+            return None
+        folders = {name: path for name, path in folders.items() if str(path) != place}  # so that no circle is walked
+    return model
 
 
 def get(home: Path, name: str) -> Model:

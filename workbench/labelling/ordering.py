@@ -35,13 +35,13 @@ class Order:
     conflicts   (p of the label, place), the most surprising first: by -ln p, where p < 1/2
     again       place -> whose label is contradicted
 
-    Only labels that the model has not learnt can be: a model seldom contradicts what it was taught.
+    Only by a model that has not learnt them: `Scores.p_first`.
     """
 
     def __init__(self, scores: Scores, places: Places) -> None:
         self.p_first = np.full(len(places), np.nan, np.float32)
         here = (at := places.of_many(scores.item)) >= 0
-        self.p_first[at[here]] = np.where(scores.unseen, scores.p_first, np.nan)[here]
+        self.p_first[at[here]] = scores.p_first[here]
         gap = places.of_many(large_gap(scores))
         control = np.ones(len(places), bool)
         control[gap[gap >= 0]] = False

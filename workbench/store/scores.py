@@ -19,12 +19,19 @@ from workbench.schema import CONTROL, Event, Json, split_hash
 from workbench.store import snapshots
 from workbench.store.db import Store, uid
 from workbench.store.items import COUNTS
-from workbench.store.projects import Project
+from workbench.store.projects import OVERALL, Project
+from workbench.store.rows import Connection
 
 AT_ONCE = 2000
-COLUMNS = ("item", "form", "prompt", "candidates", "control", "unseen")
+FOLDS = 5
 COMPARED = f"""SELECT id, key, group_id, form, prompt, candidates FROM items
     WHERE project = ? AND n_candidates > 1 AND {COUNTS} ORDER BY id"""  # noqa: S608 constants
+# The share of votes for candidate 0, a tie half; a lead's word outweighs all others.
+SAID = """WITH votes AS (SELECT c.item, c.purpose = 'adjudication' AS decided,
+        CASE c.payload ->> 'choice' WHEN '0' THEN 1.0 WHEN '1' THEN 0.0 WHEN 'tie' THEN 0.5 END AS first
+    FROM current c JOIN items i ON c.item = i.id WHERE i.project = ? AND c.axis = ? AND c.kind = 'pair'
+        AND c.purpose IN ('label', 'overlap', 'tiebreak', 'import', 'adjudication'))
+    SELECT item, coalesce(avg(first) FILTER (decided), avg(first)) FROM votes WHERE first IS NOT NULL GROUP BY item"""
 TAKEN = "kind = 'scores' AND (payload ->> 'project')::INTEGER = ?"
 log = logging.getLogger(__name__)
 
@@ -34,10 +41,10 @@ class Scores:
     """What a reward model says of the comparisons of a project, one entry for each item that it could read, by number.
 
     gap       how far apart the best and the worst answer are
-    p_first   chance that candidate 0 of a pair is better, sigmoid(r_0 - r_1); nan of more candidates
+    p_first   chance that candidate 0 of a pair is better, by a model that has not learnt from its label: sigmoid(r_0 -
+              r_1), else what a probe on its base says that was fitted without it; nan of more candidates, and where
+              nobody can tell. What a model was taught it repeats
     control   the item belongs to the control arm
-    unseen    the model has not learnt from this item's label: only there it may contradict one. Its own labels a model
-              repeats, so this stands in for training it anew without them
     """
 
     model: str
@@ -45,25 +52,15 @@ class Scores:
     gap: np.ndarray
     p_first: np.ndarray
     control: np.ndarray
-    unseen: np.ndarray
-
-
-def next_folder(store: Store) -> tuple[int, Path]:
-    """A new number, and the empty folder of the child that scores; call it under the store's lock."""
-    root = store.home / "scores"
-    root.mkdir(exist_ok=True)
-    number = max((int(path.stem) for path in root.glob("[0-9]*")), default=0) + 1
-    folder = root / f"{number:06d}"
-    folder.mkdir()
-    return number, folder
 
 
 def write_items(store: Store, project: Project, model: Model, path: Path) -> int:
     """What the child reads: every comparison that is not held out for tests. How many they are."""
     learnt, counted = learnt_from(store.home, model), 0
     with store.cursor() as cur, pq.ParquetWriter(path, SCHEMA) as file:
+        shares = said(cur, project.id)
         for batch in cur.sql(COMPARED, params=[project.id]).to_arrow_reader(AT_ONCE):
-            part = _wanted(pa.table(batch), project, learnt)
+            part = _wanted(pa.table(batch), project, learnt, shares)
             file.write_table(part)
             counted += part.num_rows
     if not counted:
@@ -74,20 +71,31 @@ def write_items(store: Store, project: Project, model: Model, path: Path) -> int
 SCHEMA = pa.schema(
     [
         ("item", pa.int64()),
-        *((name, pa.string()) for name in COLUMNS[1:4]),
+        ("form", pa.string()),
+        ("prompt", pa.string()),
+        ("candidates", pa.string()),
         ("control", pa.bool_()),
         ("unseen", pa.bool_()),
+        ("said", pa.float32()),
+        ("fold", pa.int8()),
     ]
 )
 
 
-def _wanted(batch: pa.Table, project: Project, learnt: set[str] | None) -> pa.Table:
-    places = np.array([split_hash(group) for group in batch["group_id"].to_pylist()], np.int64)
+def _wanted(batch: pa.Table, project: Project, learnt: set[str] | None, shares: dict[int, float]) -> pa.Table:
+    groups = batch["group_id"].to_pylist()
+    places = np.array([split_hash(group) for group in groups], np.int64)
     unseen = [learnt is not None and key not in learnt for key in batch["key"].to_pylist()]
-    columns = [*(batch[name] for name in ("id", "form", "prompt", "candidates")), pa.array(places < CONTROL)]
-    return pa.Table.from_arrays([*columns, pa.array(unseen, pa.bool_())], schema=SCHEMA).filter(
-        pa.array(places >= 10_000 * project.eval_share)
-    )
+    columns = {name: batch[name] for name in ("form", "prompt", "candidates")}
+    columns |= {"item": batch["id"], "control": pa.array(places < CONTROL), "unseen": pa.array(unseen, pa.bool_())}
+    columns["said"] = pa.array([shares.get(item) for item in batch["id"].to_pylist()], pa.float32())
+    columns["fold"] = pa.array([split_hash(group, seed=1) % FOLDS for group in groups], pa.int8())
+    return pa.table(columns).select(SCHEMA.names).cast(SCHEMA).filter(pa.array(places >= 10_000 * project.eval_share))
+
+
+def said(cur: Connection, project: int, axis: str = OVERALL) -> dict[int, float]:
+    """Of each pair that somebody judged, the share of votes for candidate 0. Both bad says nothing of which."""
+    return dict(cur.execute(SAID, [project, axis]).fetchall())
 
 
 def learnt_from(home: Path, model: Model) -> set[str] | None:
@@ -135,14 +143,15 @@ def latest(store: Store, project: int) -> Scores | None:
 
 def read(path: Path, model: str) -> Scores:
     """The file as arrays. Of a million items in a fraction of a second."""
-    table = pq.read_table(path, columns=["item", "scores", "control", "unseen"]).combine_chunks()
-    if not table.num_rows:
-        return Scores(model, *(np.array([], kind) for kind in (np.int64, np.float32, np.float32, bool, bool)))
+    table = pq.read_table(path).combine_chunks()
+    item, control, unseen = (table[name].to_numpy() for name in ("item", "control", "unseen"))
+    if not len(item):
+        return Scores(model, item, *(np.array([], kind) for kind in (np.float32, np.float32)), control)
     lists = table["scores"].combine_chunks()
     values, sizes = lists.flatten().to_numpy(), pc.list_value_length(lists).to_numpy()
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     gap = np.maximum.reduceat(values, starts) - np.minimum.reduceat(values, starts)
     ahead = values[starts] - values[starts + 1]
     p_first = np.where(sizes == 2, 1 / (1 + np.exp(-ahead)), np.nan)
-    flags = (table[name].to_numpy() for name in ("control", "unseen"))
-    return Scores(model, table["item"].to_numpy(), gap, p_first, *flags)
+    crossed = table["crossed"].to_numpy() if "crossed" in table.column_names else np.nan  # older files have none
+    return Scores(model, item, gap, np.where(unseen, p_first, crossed), control)

@@ -85,7 +85,7 @@ def test_a_scoring_that_fails_says_why_and_can_be_stopped(house: House, project:
 
 def left_behind(house: House, project: Project, state: str) -> Path:
     """What is left of a scoring whose server and child are gone."""
-    _, job = scores.next_folder(house.store)
+    job = ordering.SCORING.folder(house)
     write_json(job / "config.json", {"project": project.id, "actor": "ada", "model": {"name": "judge"}})
     write_json(job / "child.json", (1, "long gone"))
     write_json(job / "status.json", {"state": state, "step": 3, "steps": 9, "message": None, "scored": 3})
@@ -106,7 +106,7 @@ def test_a_dead_child_is_told_and_makes_room_for_another(house: House, project: 
     state = do(house, "queue_scores_state", project="herbs")["job"]
     assert state == {"state": "interrupted", "step": 3, "steps": 9, "message": None, "model": "judge"}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ordering, "_attend", lambda *_: None)
+        patch.setattr(ordering.Work, "attend", lambda *_: None)
         started = do(house, "queue_scores", project="herbs", model="judge")["job"]
     assert started["state"] not in ("interrupted", "failed")
     assert (job / "items.parquet").exists()

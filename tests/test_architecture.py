@@ -26,6 +26,7 @@ FLOORS = {
     "workbench.labelling.agreement": 1,
     "workbench.labelling.noise": 1,
     "workbench.labelling.bias": 1,
+    "workbench.labelling.worth": 1,
     "workbench.demo.corpus": 1,
     "workbench.demo.judge": 1,
     "workbench.store": 2,

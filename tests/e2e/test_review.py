@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import launch
 from workbench.schema import Candidate, Judgement, Message, make_item
-from workbench.store import items, projects
+from workbench.store import items, projects, worth
 from workbench.store.db import Store, uid
 
 pytestmark = pytest.mark.browser
@@ -19,6 +19,11 @@ expect = playwright.expect
 expect.set_options(timeout=20_000)
 MODEL = "canary-model-7b"
 PAIRS, APART = 40, 6
+MEASURED = {"model": "demo-tiny", "labels": 900, "law": {"a": 0.1, "b": 0.9, "c": 0.5}, "missed": 0.01}
+MEASURED |= {"now": {"value": 0.13, "low": 0.1, "high": 0.17, "n": 400}, "predictable": True}
+MEASURED["points"] = [
+    {"n": n, "errors": [e - 0.02, e, e + 0.02], "error": e} for n, e in ((90, 0.195), (288, 0.153), (900, 0.13))
+]
 SHOWN = ".review[data-item='{}']"
 ANY = ".review[data-item]:not([data-item=''])"
 OTHER = ANY + ":not([data-item='{}'])"
@@ -28,7 +33,10 @@ LOOKS = [("en-US", "light", 1280), ("zh-CN", "dark", 1280), ("en-US", "dark", 39
 
 
 def fill(home: Path) -> list[int]:
-    """40 pairs, of which ann and bob see the first 6 apart, one of them flagged, and a ranking that they turn round."""
+    """40 pairs, of which ann and bob see the first 6 apart, one of them flagged, and a ranking that they turn round.
+
+    Somebody has measured what more labels would bring.
+    """
     with Store.open(home) as store:
         project = projects.create(store, "ada", "Herbs", axes={"safety": "Do no harm."}).id
         made = [item(project, f"How do I keep herb {n} alive?", 2) for n in range(PAIRS)]
@@ -40,6 +48,7 @@ def fill(home: Path) -> list[int]:
         written = {"candidate": None, "messages": text, "distance": None}
         votes.append(Judgement(uid(), ids[0], "bob", "edit", written, purpose="write", shown_order=(0, 1)))
         store.append(*votes, Judgement(uid(), ids[10], "bob", "flag", {"why": "broken"}))
+        worth.note(store, "ada", project, "overall", MEASURED)
     return ids
 
 
@@ -180,6 +189,19 @@ def test_a_lead_writes_to_somebody(team: Any, desk: Any) -> None:
     expect(sent).to_contain_text(re.compile(r"· read .*\d\d:\d\d"))
 
 
+def test_what_more_labels_would_bring(desk: Any, shot: Any) -> None:
+    desk.get_by_role("tab", name="Quality").click()
+    state = desk.locator("#worth-state")
+    expect(state).to_contain_text("would take the error from 13% to about 12%")
+    expect(state.locator("circle.mean")).to_have_count(3 + 1)
+    expect(state.locator("tbody tr")).to_have_count(4)
+    state.scroll_into_view_if_needed()
+    shot(desk, "review-worth")
+    expect(desk.locator("#worth-stop")).to_be_hidden()
+    desk.locator("#worth-start").click()
+    expect(desk.locator(".toast-body")).to_contain_text("too few labelled pairs to measure")
+
+
 @pytest.mark.parametrize(("lang", "colours", "width"), LOOKS)
 def test_it_fits_and_is_accessible(
     team: Any, new_context: Any, open_page: Any, shot: Any, lang: str, colours: str, width: int
@@ -189,7 +211,7 @@ def test_it_fits_and_is_accessible(
     size = {"width": width, "height": 844 if width < 800 else 800}
     context = new_context(server, "lea", locale=lang, color_scheme=colours, viewport=size)
     page = open_page(context.new_page(), "/app/review", server.base)
-    for place, tab in ((".votes", 0), ("#team table", 1), ("#quality .estimate", 2)):
+    for place, tab in ((".votes", 0), ("#team table", 1), ("#worth-state .curve", 2)):
         page.get_by_role("tab").nth(tab).click()
         page.locator(place).first.wait_for()
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), tab

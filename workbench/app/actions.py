@@ -16,6 +16,7 @@ from workbench.app.acts import (
     tokens,
     training,
     upkeep,
+    worth,
 )
 from workbench.app.acts.act import logged
 
@@ -43,6 +44,7 @@ QUIET = (
     quality.review_pause,
     quality.review_calibrate,
     quality.review_message,
+    worth.review_worth_state,
     people.users,
     people.annotators,
     tokens.tokens,
@@ -72,6 +74,8 @@ LOGGED = (
     compare.compare_vote,
     compare.compare_set,
     quality.review_export,
+    worth.review_worth,
+    worth.review_worth_off,
     people.user_add,
     people.user_reset,
     people.user_change,

@@ -14,7 +14,9 @@ from workbench.app.csv_text import harmless
 from workbench.app.house import House
 from workbench.errors import NotFound
 from workbench.jobs.folder import write_json
+from workbench.labelling.worth import projected
 from workbench.schema import Json
+from workbench.store import worth
 from workbench.store.db import Store
 from workbench.store.projects import Project
 
@@ -23,7 +25,7 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 
 @act("lead")
 def review_report(house: House, actor: str, *, project: int | str, axis: str = Axis) -> dict[str, Any]:
-    """How far labels can be trusted: agreement, noise, bias, people; how much is done and how long the rest takes."""
+    """How far labels can be trusted: agreement, noise, bias, people; how long the rest takes, what more brings."""
     found = axis_of(house.project(project), axis)
     told = reported(house.store, found.id, axis)
     counts, pace = house.counted(actor, found, axis), told["median_s"]
@@ -31,7 +33,7 @@ def review_report(house: House, actor: str, *, project: int | str, axis: str = A
     files = {str(made["id"]): made["file"] for made in house.store.latest("imports", "project = ?", found.id)}
     imported = {f"{files.get(number, '')} ({number})": figures for number, figures in told["imported"].items()}
     progress = {"done": counts["done"], "needed": counts["needed"], "hours_left": hours}
-    return told | {"imported": imported, "progress": progress}
+    return told | {"imported": imported, "progress": progress, "worth": measured(house, found.id, axis)}
 
 
 @act("lead")
@@ -116,6 +118,8 @@ def tables_of(told: dict[str, Json]) -> dict[str, list[dict[str, Json]]]:
     bias = [{"figure": name} | told["bias"][name] for name in ("side", "length")]
     flat = {"agreement": figures, "noise": noise, "bias": bias, "style": told["bias"]["style"], "confusion": pairs}
     flat["progress"] = [told["progress"]]
+    if found := told["worth"]:
+        flat |= {"learning": found["points"], "worth": found["after"]}
     lists = {name: told[name] for name in ("weeks", "versions", "tags", "people", "days")}
     return {f"{name}.csv": [flattened(row) for row in rows] for name, rows in (flat | lists).items() if listed(rows)}
 
@@ -143,6 +147,16 @@ def write_csv(path: Path, rows: list[dict[str, Json]]) -> bool:
             table.writeheader()
             table.writerows(rows)
     return bool(rows)
+
+
+def measured(house: House, project: int, axis: str) -> dict[str, Any] | None:
+    """What more labels would bring: what was found last, with the hours that labels take now, and eps."""
+    found = worth.noted(house.store, project, axis)
+    if found is None:
+        return None
+    report = reported(house.store, project, axis)
+    after = projected(found["law"], found["points"][-1]["n"], report["median_s"]) if found["predictable"] else []
+    return found | {"after": after, "eps": report["noise"]["eps"]}
 
 
 def reported(store: Store, project: int, axis: str) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""The Quality tab: agreement, noise and bias, each with its interval and what it does not say; all of it as files."""
+"""The Quality tab: agreement, noise and bias, each with its interval and what it does not say; all of it as files.
+
+What more labels would bring is a part of its own (`review_worth`).
+"""
 
 from functools import partial
 from pathlib import Path
@@ -9,7 +12,7 @@ import gradio as gr
 from workbench.app import words
 from workbench.app.actions import ACTIONS
 from workbench.app.house import House
-from workbench.app.pages import parts
+from workbench.app.pages import parts, review_worth
 from workbench.app.pages import review_figures as shapes
 from workbench.app.pages.review_team import axes, axis_in
 from workbench.app.roles import requires
@@ -29,6 +32,7 @@ def build(house: House, t: gr.I18n, tab: gr.Tab) -> None:
     with gr.Row():
         export = parts.button(t("review.export"), width=240, elem_id="review-export")
     files = parts.block(elem_id="review-files")
+    review_worth.build(house, t, tab, axis)
 
     lead, quiet = requires(house.accounts, "lead"), {"show_progress": "hidden", "api_visibility": "private"}
     for event in (tab.select, axis.input):

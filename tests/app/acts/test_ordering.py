@@ -12,7 +12,7 @@ from tests.judge import reward_model
 from workbench.app.acts import ordering
 from workbench.app.house import House
 from workbench.errors import Conflict, ModelError, UsageError
-from workbench.jobs.folder import write_json
+from workbench.jobs.folder import read_json, write_json
 from workbench.schema import Candidate, Message, make_item, split_of
 from workbench.settings import DEMO
 from workbench.store import items, projects, scores
@@ -110,6 +110,15 @@ def test_a_dead_child_is_told_and_makes_room_for_another(house: House, project: 
         started = do(house, "queue_scores", project="herbs", model="judge")["job"]
     assert started["state"] not in ("interrupted", "failed")
     assert (job / "items.parquet").exists()
+    do(house, "queue_scores_off", project="herbs")
+
+
+def test_labels_that_a_model_has_learnt_are_judged_on_what_it_came_from(house: House, project: Project) -> None:
+    taught = {"method": "rm", "base": "demo-tiny", "snapshot": "0123456789ab"}
+    write_json(house.home / "models" / "judge" / "workbench.json", taught)
+    do(house, "queue_scores", project="herbs", model="judge")
+    config = read_json(house.home / "scores" / "000001" / "config.json")
+    assert config["base"] == {"name": "demo-tiny", "path": str(DEMO / "model"), "base_path": None, "kind": "causal"}
     do(house, "queue_scores_off", project="herbs")
 
 

@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from workbench.app import words
+from workbench.app.actions import ACTIONS
 from workbench.app.roles import LEVEL, all_routes
 from workbench.app.routes.api import BASE
 from workbench.schema import Judgement
@@ -45,7 +46,6 @@ def call(house_app: Any, tokens: dict[str, str]) -> Any:
 @pytest.fixture(scope="module")
 def project(house_app: Any) -> Iterator[int]:
     """Open to ann, not to bob; two items were sent in."""
-    from workbench.app.actions import ACTIONS
 
     def do(act: str, **values: Any) -> Any:
         return ACTIONS[act](house_app.house, "lea", **values)
@@ -134,6 +134,28 @@ def test_a_tool_labels_as_the_page_does_and_another_drains(call: Any, project: i
     assert [j["kind"] for j in page["judgements"]] == ["undo"]
     assert call("lea", "GET", f"{path}?after={page['next']}").json() == {"judgements": [], "next": page["next"]}
     assert not call("lea", "GET", path).json()["judgements"][0]["current"]
+
+
+def test_a_tool_writes_where_all_is_bad(call: Any, project: int, house_app: Any) -> None:
+    ask = {"task": "write", "want": 1}
+    assert (
+        call("ann", "POST", f"/projects/{project}/lease", json=ask).status_code == 422
+    )  # the project has no such task
+    ACTIONS["project_change"](house_app.house, "lea", project=project, write=True)
+    call("lea", "POST", f"/projects/{project}/items", json={"items": [sent(n) for n in range(20, 22)]})
+    texts = {"pair": {"choice": "both_bad"}, "write": {"candidate": None, "text": "A better one."}}
+    for kind, payload in texts.items():
+        [leased] = call("ann", "POST", f"/projects/{project}/lease", json={"task": kind, "want": 1}).json()["items"]
+        body = {"uid": str(uuid4()), "tab": "api", "kind": kind, "payload": payload}
+        body |= {"lease": leased["lease"], "view": leased["view"]}
+        assert call("ann", "POST", f"/projects/{project}/submit", json=body).status_code == 200
+        assert call("ann", "POST", f"/projects/{project}/submit", json=body).status_code == 200  # an answer was lost
+    told = call("lea", "GET", f"/projects/{project}/judgements?limit=1000").json()["judgements"]
+    assert [(j["kind"], j["purpose"], j["current"]) for j in told][-2:] == [
+        ("pair", "label", True),
+        ("edit", "write", True),
+    ]
+    ACTIONS["project_change"](house_app.house, "lea", project=project, write=False)
 
 
 def test_projects_are_those_of_whoever_asks(call: Any, project: int) -> None:

@@ -92,13 +92,15 @@ def test_a_message_comes_with_whatever_the_page_asks_until_it_is_read(
     [told] = shown["messages"]
     assert (told["id"], told["text"], told["by"]) == (number, "<b>Ties</b> are rare here.", "local")
     held = [item["lease"] for item in shown["items"]]
-    assert post("heartbeat", "mia", tab="m", held=held).json()["messages"] == [told]
+    assert post("heartbeat", "mia", tab="m", held=held, project=project).json()["messages"] == [told]
+    assert post("heartbeat", "mia", tab="m", held=[], project=project).json()["messages"] == [told]
+    assert post("heartbeat", "mia", tab="m", held=[], project=999).json()["messages"] == []
     cookies = {"cookie": f"sid={server.user('mia').cookies['sid']}; project={project}"}
     assert server.client().get("/api/label/progress", headers=cookies).json()["project"]["messages"] == [told]
     assert post("lease", "lily", project=project, task="pair", tab="l", want=1).json()["messages"] == []
     assert post("message", "lily", project=project, message=number).status_code == 404
     assert post("message", "mia", project=project, message=number).json() == {"read": number}
-    assert post("heartbeat", "mia", tab="m", held=held).json()["messages"] == []
+    assert post("heartbeat", "mia", tab="m", held=held, project=project).json()["messages"] == []
 
 
 def test_an_answer_is_acknowledged_by_its_uid_and_again_by_the_same(leased: Any, post: Posted) -> None:

@@ -391,8 +391,12 @@ def test_texts_are_texts(sit: Callable[..., Desk], few: Callable[..., int]) -> N
 
 def test_at_the_end_it_says_what_was_done_and_what_is_next(sit: Callable[..., Desk], few: Callable[..., int]) -> None:
     desk = sit(few([row("first", "a", "b"), row("second", "c", "d")]))
-    desk.press("1", "x")
-    end = desk.page.locator(".instead")
+    end, behind = desk.page.locator(".instead"), desk.page.locator(".ahead .item")
+    expect(behind).to_have_count(1)
+    desk.press("1")
+    expect(behind).to_have_count(0)
+    desk.press("x")
+    expect(behind).to_have_count(0)
     expect(end).to_contain_text("Your part is done")
     expect(end).to_contain_text("You labelled 1")
     expect(end).to_contain_text("skipped 1")

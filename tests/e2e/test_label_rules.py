@@ -117,9 +117,9 @@ def test_a_message_stands_above_the_item_until_it_is_read(
     assert notes.get_attribute("aria-live") == "polite"
     no_barriers(desk.page)
     shot(desk.page, "label-message")
-    desk.press("1")
     desk.go()
     expect(notes.locator("article")).to_have_count(1)
+    desk.press("1")
     shown = desk.item
     notes.get_by_role("button", name="Read").click()
     expect(notes.locator("article")).to_have_count(0)

@@ -49,7 +49,9 @@ def test_signing_out_is_a_post(as_user: Any, house_app: Any) -> None:
     client = as_user(cookie=f"sid={token}")
     assert client.get("/logout").status_code == 404
     assert client.get("/api/shell").status_code == 200
-    assert client.post("/logout").headers["location"] == "/login?out"
+    out = client.post("/logout")
+    assert out.headers["location"] == "/login"
+    assert "left=1" in out.headers["set-cookie"]
     assert client.get("/api/shell").status_code == 401
 
 

@@ -63,7 +63,8 @@ def review_person(house: House, actor: str, *, project: int | str, annotator: st
 @act("lead")
 def review_pause(house: House, actor: str, *, project: int | str, annotator: str, on: bool) -> dict[str, Any]:
     """Give somebody no more items here, or let them on."""
-    house.queue.pause(actor, house.project(project).id, annotator, on=on)
+    with house.store.lock:  # an import may be reading anew how people stand
+        house.queue.pause(actor, house.project(project).id, annotator, on=on)
     return {"annotator": annotator, "paused": on}
 
 

@@ -98,13 +98,18 @@ export class Frame {
     this.live.textContent = announced;
   }
 
-  // What is shown can be read and reached.
+  // What is shown can be read and reached, what it replaced no more. After the paint: it restyles all of it.
   open() {
     this.stage.inert = false;
-    this.stage.querySelector(".prompt h2").focus({ preventScroll: true });
+    this.ahead.replaceChildren();
+    this.focus();
   }
 
-  // Behind what is shown, and reached by nobody: `inert` would restyle all of it when it comes to the front.
+  focus() {
+    this.stage.querySelector("h2")?.focus({ preventScroll: true });
+  }
+
+  // Behind what is shown, and reached by nobody.
   layAhead(element) {
     this.ahead.inert = true;
     this.ahead.replaceChildren(element);
@@ -113,10 +118,9 @@ export class Frame {
 
   // Something instead of an item: a heading, a sentence, what to do next.
   showInstead({ kind, title, text, done, actions }) {
-    const heading = h("h2", { textContent: title, tabIndex: -1 });
-    this.show(h("div", { className: "instead", "data-kind": kind }, heading, done ? h("p", { className: "done", textContent: done }) : null, h("p", { textContent: text }),
+    this.show(h("div", { className: "instead", "data-kind": kind }, h("h2", { textContent: title, tabIndex: -1 }), done ? h("p", { className: "done", textContent: done }) : null, h("p", { textContent: text }),
       h("div", { className: "next" }, ...actions)), "");
-    heading.focus({ preventScroll: true });
+    this.open();
   }
 
   tell(text) {

@@ -46,7 +46,7 @@ function key(page, event) {
   if (isForOthers(event)) return;
   const name = keyOf(event);
   const dialog = document.querySelector(".label-dialog[open]");
-  if (dialog) return inDialog(dialog, name);
+  if (dialog) return inDialog(dialog, name, page.keys.meant(name, page.task));
   if (!page.keys.on && name !== "?") return;
   if (page.writing.takes(event, name)) return;
   const act = actOf(page, name);
@@ -55,8 +55,8 @@ function key(page, event) {
   act(event);
 }
 
-function inDialog(dialog, name) {
-  const button = dialog.querySelector(`[data-key="${name}"]`);
+function inDialog(dialog, pressed, name) {
+  const button = dialog.querySelector(`[data-key="${CSS.escape(pressed)}"]`);
   if (button) button.click();
   else if ((name === "G" && dialog.matches(".guideline:not(.must)")) || (name === "?" && dialog.matches(".keys"))) dialog.close();
 }

@@ -16,6 +16,7 @@ export async function openHelp(page) {
 
 // The buttons with their caps as they are now.
 function redraw(page) {
+  if (!page.start.project) return;
   page.drawHead();
   page.frame.drawTools(page.task);
   page.drawn = null;

@@ -33,7 +33,7 @@ export class Keys {
   constructor(user) {
     this.user = user;
     this.on = localStorage[`label.keys.${user}`] !== "off";
-    try { this.moved = JSON.parse(localStorage[`label.map.${user}`]); } catch { this.moved = {}; }
+    try { this.moved = JSON.parse(localStorage[`label.map.${user}`]) ?? {}; } catch { this.moved = {}; }
   }
 
   turn(on) {

@@ -31,7 +31,7 @@ export class Notes {
   done(id) {
     this.read.add(id);
     this.element.querySelector(`[data-message="${id}"]`)?.remove();
-    this.page.root.querySelector(".prompt h2, .instead h2")?.focus({ preventScroll: true });
+    this.page.frame.focus();
     this.acknowledge(id);
   }
 

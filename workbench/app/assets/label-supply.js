@@ -104,8 +104,8 @@ export class Supply extends EventTarget {
 
   async beat() {
     const held = this.mine.map(({ item }) => item.lease);
-    if (document.hidden || !held.length) return;
-    const { lost, version, messages } = await ask("POST", "/api/label/heartbeat", { tab: this.tab, held }).catch(() => ({ lost: [] }));
+    if (document.hidden || !this.project) return;
+    const { lost, version, messages } = await ask("POST", "/api/label/heartbeat", { project: this.project, tab: this.tab, held }).catch(() => ({ lost: [] }));
     this.lose((lease) => lost.includes(lease));
     if (version) this.tell("version", version);
     if (messages) this.tell("messages", messages);

@@ -42,7 +42,7 @@ export class Writing {
   }
 
   focusItem() {
-    this.page.frame.stage.querySelector(".prompt h2")?.focus({ preventScroll: true });
+    this.page.frame.focus();
   }
 
   giveReason() {

@@ -130,6 +130,7 @@ class Labelling {
   }
 
   closed(reason) {
+    this.supply.current = null;
     const home = link("/app", this.say("to_home"));
     this.frame.showInstead({ kind: reason, title: this.say(`end.${reason}`), text: this.say(`end.${reason}.text`), actions: [home] });
   }

@@ -29,6 +29,7 @@ class Wanted(BaseModel):
 class Beat(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
+    project: int | None = None
     tab: str = Tab
     held: list[str] = Leases
 
@@ -57,8 +58,8 @@ class Given(BaseModel):
 def routes(house: House) -> APIRouter:
     router, queue = Routes(house.accounts), house.queue
 
-    def unread(user: str, projects: set[int]) -> list[dict[str, Any]]:
-        return [told for number in projects for told in queue.people[number].messages(user, unread=True)]
+    def unread(user: str, project: int) -> list[dict[str, Any]]:
+        return queue.standing(project).messages(user, unread=True)
 
     @router.at("GET", "/api/label/progress", "annotator")
     def progress(request: Request) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def routes(house: House) -> APIRouter:
     def lease(request: Request, body: Wanted) -> dict[str, Any]:
         asked = (body.project, body.task, body.tab, body.want, body.held, body.axis)
         answer = queue.lease(request.state.user, *asked)
-        return answer | {"messages": unread(request.state.user, {body.project})}
+        return answer | {"messages": unread(request.state.user, body.project)}
 
     @router.at("POST", "/api/label/submit", "annotator")
     def submit(request: Request, body: Submission) -> dict[str, Any]:
@@ -89,9 +90,8 @@ def routes(house: House) -> APIRouter:
     @router.at("POST", "/api/label/heartbeat", "annotator")
     def heartbeat(request: Request, body: Beat) -> dict[str, Any]:
         user = request.state.user
-        answer = queue.heartbeat(user, body.tab, body.held)
-        kept = {queue.views.open(user, lease).project for lease in set(body.held) - set(answer["lost"])}
-        return answer | {"messages": unread(user, kept)}
+        here = body.project in {project.id for project in house.projects_of(user)}
+        return queue.heartbeat(user, body.tab, body.held) | {"messages": unread(user, body.project) if here else []}
 
     @router.at("POST", "/api/label/release", "annotator")
     def release(request: Request, body: Given) -> dict[str, Any]:

@@ -59,7 +59,8 @@ def routes(house: House) -> APIRouter:
     @router.at("POST", "/logout", "annotator")
     def sign_out(request: Request) -> Response:
         accounts.sign_out(request.cookies.get("sid", ""))
-        answer = RedirectResponse("/login?out", 303)  # that page forgets what was being written
+        answer = RedirectResponse("/login", 303)
+        answer.set_cookie("left", "1", max_age=60, path="/login", samesite="strict")  # so that drafts go too
         answer.delete_cookie("sid", path="/")
         return answer
 

@@ -2,11 +2,11 @@
 "use strict";
 
 // Whoever signed out leaves nothing half written behind (label-drafts.js); labels on their way stay.
-if (location.search === "?out") {
+if (/(?:^|; )left=1/.test(document.cookie)) {
   try {
     for (const key of Object.keys(localStorage)) if (key.startsWith("label.draft/")) localStorage.removeItem(key);
   } catch { /* storage is off */ }
-  history.replaceState(null, "", location.pathname);
+  document.cookie = "left=; path=/login; max-age=0";
 }
 
 document.getElementById("language").addEventListener("click", (event) => {

@@ -97,6 +97,7 @@ def test_a_lead_gives_a_project_rules_and_people(server: Any, new_context: Any, 
     page.locator("#members").get_by_role("option", name="ann", exact=True).click()
     page.locator("#paused input").check()
     page.get_by_role("button", name="Advanced").click()
+    page.locator("#write input").check()
     page.locator("#overlap input[type=number]").fill("30")
     page.locator("#deadline :is(input, textarea)").fill("2030-01-01")
     page.locator("#axis-1 :is(input, textarea)").fill("harmless")
@@ -105,6 +106,7 @@ def test_a_lead_gives_a_project_rules_and_people(server: Any, new_context: Any, 
     expect(page.get_by_test_id("toast-body")).to_contain_text("Saved")
     expect(page.locator("#which input")).to_have_value("Oolong")
     rules = {p["id"]: p for p in server.do("projects")["projects"]}[made]
+    assert rules["write"]
     told = {key: rules[key] for key in ("tasks", "members", "paused", "overlap", "deadline", "axes", "gold", "version")}
     assert told == {"tasks": ["pair", "rank"], "members": ["ann"], "paused": True, "overlap": 0.3, "gold": 0.05,
                     "deadline": "2030-01-01", "axes": {"harmless": "The **safer** answer."}, "version": 1}  # fmt: skip

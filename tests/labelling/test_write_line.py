@@ -9,7 +9,7 @@ import pytest
 from workbench.errors import Conflict, NotFound, UsageError
 from workbench.labelling.queue import Queue
 from workbench.schema import Judgement
-from workbench.store import judgements, projects
+from workbench.store import items, judgements, projects
 from workbench.store.db import Store
 
 BAD = {"choice": "both_bad"}
@@ -171,6 +171,18 @@ def test_whoever_comes_back_late_still_finds_the_item(desk: Desk, fill: Any, clo
     desk.queue.heartbeat("bob", "bob", [])
     with pytest.raises(Conflict, match="somebody else"):
         desk.write("cid", other)
+    assert desk.left() == 0
+
+
+def test_new_items_take_nobody_s_writing_away(store: Store, desk: Desk, fill: Any, make: Any) -> None:
+    fill(1)
+    desk.label("ann", BAD)
+    [shown] = desk.lease("bob")
+    items.add(store, "lea", [make(desk.project, "And now?", "a", "b")])
+    desk.queue.refresh(desk.project)
+    assert desk.lease("cid") == []
+    assert [held["lease"] for held in desk.lease("bob", held=[shown["lease"]])] == [shown["lease"]]
+    desk.write("bob", shown)
     assert desk.left() == 0
 
 

@@ -34,7 +34,7 @@ export class Desk {
     const chip = (start, key, text) => h("button", { type: "button", className: "chip", ariaPressed: String(this.start === start), "aria-keyshortcuts": key, "data-key": key, onclick: () => this.begin(start) },
       cap(key), h("span", { textContent: text }));
     return h("div", { className: "chips", role: "group", ariaLabel: say("write.from") }, h("span", { className: "from", textContent: say("write.from"), ariaHidden: "true" }),
-      ...this.answers.map((_, at) => chip(at, String(at + 1), say("answer", { n: at + 1 }))), chip(null, "0", say("write.nothing")));
+      chip(null, "0", say("write.nothing")), ...this.answers.map((_, at) => chip(at, String(at + 1), say("answer", { n: at + 1 }))));
   }
 
   begin(start) {
@@ -43,6 +43,7 @@ export class Desk {
     draft.start = start;
     if (start !== null) page.look.showPosition(start);
     page.frame.replaceChoices(this.paint());
+    page.frame.choices.querySelector("[aria-pressed=true]").scrollIntoView({ block: "nearest", inline: "nearest" });
     this.focus();
   }
 

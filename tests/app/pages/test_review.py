@@ -15,7 +15,7 @@ ROW |= {"left": SHARE, "longer": SHARE, "reliability": 0.91, "marked": ["left"]}
 
 def test_a_value_stands_with_its_interval_and_count() -> None:
     told = shapes.written("en", SHARE, shapes.SHARE)
-    assert told == "<b>75%</b> <span>(60 – 90%) n = 1,200</span>"
+    assert told == "<b>75%</b> <span>(60 – 90%) n\u00a0=\u00a01,200</span>"
     below = {"value": -0.1, "low": -0.2, "high": -0.05, "n": 40}
     assert "−0.10</b> <span>(−0.20 – −0.05)" in shapes.written("en", below, shapes.BEYOND_CHANCE)
 
@@ -52,7 +52,7 @@ def test_days_without_labels_are_bars_of_no_height() -> None:
 
 def test_who_agrees_with_whom_is_a_number_in_a_tint() -> None:
     told = shapes.heat("en", {"people": ["ann", "<i>"], "n": [[9, 4], [4, 9]], "agreement": [[1.0, 0.5], [None, 1.0]]})
-    assert "50%<small>n = 4</small>" in told
+    assert "50%<small>n\u00a0=\u00a04</small>" in told
     assert "<i>" not in told
 
 

@@ -56,7 +56,7 @@ class Team:
             kind = self.rng.choice([task] * 6 + ["skip", "flag"] + ["edit"] * (task != "write"))
             payload = {
                 "pair": self.rng.choice(
-                    [{"choice": 0, "strength": 1}, {"choice": 1, "strength": 3}, {"choice": "both_bad"}]
+                    [{"choice": 0, "strength": 1}, {"choice": 1, "strength": 3}, *[{"choice": "both_bad"}] * 3]
                 ),
                 "rank": self.rng.choice([{"tiers": [[0], [2, 1]]}, {"tiers": []}]),
                 "edit": {"candidate": 1, "text": f"better {self.rng.random()}"},

@@ -13,6 +13,7 @@ from workbench.store import items, judgements, projects
 from workbench.store.db import Store
 
 BAD = {"choice": "both_bad"}
+GOOD = {"choice": 0, "strength": 2}
 NONE = {"tiers": []}
 
 
@@ -56,7 +57,7 @@ def test_an_item_whose_answers_are_all_bad_is_written_once(
     assert desk.lease("bob") == []
     assert desk.left() == 0
     first, _ = desk.label("ann", bad, kind)
-    desk.label("ann", {"choice": 0, "strength": 2} if kind == "pair" else {"tiers": [[0, 1, 2]]}, kind)
+    desk.label("ann", GOOD if kind == "pair" else {"tiers": [[0, 1, 2]]}, kind)
     assert desk.left() == 1
     [shown] = desk.lease("bob")
     assert sorted(map(str, shown["answers"])) == sorted(map(str, first["answers"]))
@@ -70,6 +71,25 @@ def test_an_item_whose_answers_are_all_bad_is_written_once(
     assert (stored["payload"]["candidate"], stored["payload"]["distance"]) == (None, None)
     with pytest.raises(Conflict, match="already"):
         desk.write("bob", shown, "Another one")
+
+
+@pytest.mark.parametrize(("kind", "bad", "good"), [("pair", BAD, GOOD), ("rank", NONE, {"tiers": [[0], [1, 2]]})])
+def test_nobody_writes_before_everybody_has_labelled(
+    store: Store, desk: Desk, fill: Any, kind: str, bad: dict[str, Any], good: dict[str, Any]
+) -> None:
+    projects.change(store, "lead", desk.project, overlap=1.0)
+    fill(1, answers=2 if kind == "pair" else 3)
+    desk.label("ann", bad, kind)
+    assert (desk.lease("bob"), desk.left()) == ([], 0)
+    desk.label("bob", good, kind)
+    assert (desk.lease("cid"), desk.left()) == ([], 0)  # cid is to break the tie
+    shown, label = desk.label("cid", bad, kind)
+    assert desk.left() == 1
+    desk.send("cid", shown, "undo", {"of": str(label)})
+    assert (desk.lease("dan"), desk.left()) == ([], 0)
+    desk.send("cid", shown, kind, bad, supersedes=label)
+    desk.write("dan", desk.lease("dan")[0])
+    assert (desk.left(), desk.lease("bob")) == (0, [])
 
 
 def test_whoever_said_so_may_write_and_their_label_stands(store: Store, desk: Desk, fill: Any) -> None:
@@ -114,7 +134,7 @@ def test_an_edit_taken_back_leaves_the_label_and_its_task(desk: Desk, fill: Any)
 def test_a_lead_who_decides_closes_it(desk: Desk, fill: Any) -> None:
     [item] = fill(1)
     desk.label("ann", BAD)
-    desk.queue.decide(Judgement(uuid4(), item, "lea", "pair", {"choice": 0, "strength": 2}, purpose="adjudication"))
+    desk.queue.decide(Judgement(uuid4(), item, "lea", "pair", GOOD, purpose="adjudication"))
     assert desk.lease("bob") == []
     assert desk.left() == 0
 

@@ -41,7 +41,8 @@ class Reading:
                 self.lines[project.id, axis, task] = Line(axis, Places(rows["id"][chosen]), base.tobytes(), clock)
         if project.write:
             several = (rows["n_candidates"] > 1) & ~rows["compare"]
-            self.lines[project.id, OVERALL, WRITE] = WriteLine(Places(rows["id"][several]), clock)
+            labels = [line for line in self.lines.values() if line.axis == OVERALL]
+            self.lines[project.id, OVERALL, WRITE] = WriteLine(Places(rows["id"][several]), clock, labels)
         self.seq = store.seq
         self._count(project)
         self.go_on()

@@ -4,7 +4,7 @@ Leaves out what every line does (`line`) and what may be written (`submission`).
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from uuid import UUID
 
 import numpy as np
@@ -20,14 +20,18 @@ from workbench.store.verdicts import OURS
 class WriteLine(Line):
     """An item is wanted once while a label calls all of it bad; once it was written for, it stays done.
 
-    bad    by place: who calls it so, and by which label, None where that is too old to be undone
+    Not before it has all its labels: that it is offered tells what others said of it.
+
+    labels  lines in which the items are labelled; they count every act before this one does
+    bad     by place: who calls it so, and by which label, None where that is too old to be undone
     """
 
     writes = True
     lease_seconds = 1800.0  # a text takes longer than a choice, and whoever looks something up is away
 
-    def __init__(self, places: Places, clock: Callable[[], float]) -> None:
+    def __init__(self, places: Places, clock: Callable[[], float], labels: Collection[Line]) -> None:
         super().__init__(OVERALL, places, bytes(len(places)), clock)
+        self.labels = labels
         self.bad: defaultdict[int, dict[str, UUID | None]] = defaultdict(dict)
 
     def open_to(self, annotator: str, place: int, purpose: str = "label") -> bool:
@@ -72,4 +76,8 @@ class WriteLine(Line):
         return WRITE
 
     def _needs(self, place: int) -> int:
-        return int(bool(self.bad.get(place)) or self.done[place] > 0)
+        return int(self.done[place] > 0 or (bool(self.bad.get(place)) and self._labelled(self.ids[place])))
+
+    def _labelled(self, item: int) -> bool:
+        places = [(line, line.places.of(item)) for line in self.labels]
+        return all(line.done[place] >= line.needed[place] for line, place in places if place is not None)

@@ -31,7 +31,7 @@ def test_an_answer_is_written_by_keyboard_alone(sit: Callable[..., Desk], few: C
     page, tab = desk.page, desk.page.locator("button[data-task='write']")
     expect(tab).to_have_accessible_name("Write")
     field = at_the_desk(desk, 2)
-    expect(tab).to_have_accessible_name("Write: 2 waiting")
+    expect(tab).to_have_accessible_name("Write: something waits")
     save = page.get_by_role("button", name="Save and go on")
     first, originals = desk.item, desk.stage.locator(".answer .text").all_inner_texts()
     desk.watch()
@@ -67,7 +67,7 @@ def test_an_answer_is_written_by_keyboard_alone(sit: Callable[..., Desk], few: C
     )
     assert desk.item == first
     page.keyboard.press("Control+Enter")
-    expect(tab).to_have_accessible_name("Write: 1 waiting")
+    expect(tab).to_have_accessible_name("Write: something waits")
     expect(page.locator(".last")).to_have_text("Answer written")
     assert desk.item != first
     desk.saved()

@@ -122,6 +122,14 @@ def test_taking_the_label_back_closes_the_item_unless_somebody_wrote(
     assert len(judgements.current(store, desk.project, ["write"])) == 1
 
 
+def test_whoever_labels_learns_that_something_waits_but_not_how_much(desk: Desk, fill: Any) -> None:
+    fill(3)
+    for waits in (False, True, True):
+        told = desk.queue.lease("ann", desk.project, "pair", "ann", 1)
+        assert told["progress"]["to_write"] is waits
+        desk.send("ann", told["items"][0], "pair", BAD)
+
+
 def test_an_edit_taken_back_leaves_the_label_and_its_task(desk: Desk, fill: Any) -> None:
     fill(1)
     [shown] = desk.lease("ann", "pair")

@@ -51,9 +51,7 @@ class Queue:
         self.lines: dict[tuple[int, str, str], Line] = {}
         self.rules: dict[int, Project] = {}  # under which the lines of a project were made
         self.people: dict[int, People] = {}
-        self.workers: dict[
-            int, set[tuple[str, str]]
-        ] = {}  # of a project: who was at work when we started, on which axis
+        self.workers: dict[int, set[tuple[str, str]]] = {}  # who was at work when we started, on which axis
         self.unsure: dict[UUID, Judgement] = {}
         self.reading = threading.Lock()
 
@@ -330,7 +328,8 @@ class Queue:
     def _progress(self, annotator: str, rules: Project, line: Line) -> dict[str, Json]:
         going = limits.calibration(annotator, rules, self.people[rules.id], line) == "going"
         told = line.progress(annotator) | {"all_today": limits.today(annotator, self._lines(rules.id))}
-        told["to_write"] = sum(here.wanted - here.got for here in self._lines(rules.id) if here.writes)
+        # no number: it grows with an item that is called bad, and would not where that was gold
+        told["to_write"] = any(here.wanted > here.got for here in self._lines(rules.id) if here.writes)
         return told | ({"calibration": checks.lesson(line, annotator)} if going else {})
 
     def _quiet(self, annotator: str, project: int, axis: str) -> float:

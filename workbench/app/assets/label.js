@@ -117,7 +117,7 @@ class Labelling {
   drawProgress() {
     const { project, progress: { overall: { write } } } = this.start;
     this.frame.drawProgress(this.progress, project.quota);
-    if (write) this.frame.drawWaiting(write.needed - write.done);
+    if (write) this.frame.drawWaiting(write.done < write.needed ? "•" : "");
   }
 
   came(progress) {

@@ -38,7 +38,7 @@ def state(line: Line) -> dict[str, Any]:
         "shut": {place: why for place, why in line.shut.items() if why},
         "said": {place: said for place, said in line.said.items() if said},
         "gold": line.gold,
-        "bad": {place: set(who) for place, who in line.bad.items() if who} if line.writes else {},
+        "bad": dict(line.bad) if line.writes else {},
     }
 
 

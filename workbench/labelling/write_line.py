@@ -64,13 +64,13 @@ class WriteLine(Line):
 
     def _hear(self, place: int, j: Judgement) -> None:
         """A label of another line, or what takes it back; an undo may also be that of an edit."""
-        bad = self.bad[place]
-        if j.kind != "undo":
+        bad = self.bad.get(place, {})
+        if j.kind != "undo" or bad.get(j.annotator) == UUID(j.payload["of"]):
             bad.pop(j.annotator, None)
-        elif bad.get(j.annotator) == UUID(j.payload["of"]):
-            del bad[j.annotator]
         if word_of(j.payload) == "both_bad":
-            bad[j.annotator] = j.uid
+            self.bad[place][j.annotator] = j.uid
+        elif not bad:
+            self.bad.pop(place, None)
 
     def _purpose(self, place: int) -> str:
         return WRITE

@@ -1,11 +1,12 @@
 """Writing an answer where all are bad: by keyboard alone, with drafts and undo, on a phone, in Chinese."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import LONG, READY, RICH, Desk, no_barriers, row
+from tests.e2e.conftest import LONG, READY, RICH, Desk, forgive, no_barriers, row
 
 pytestmark = pytest.mark.browser
 playwright = pytest.importorskip("playwright.sync_api")
@@ -101,6 +102,23 @@ def test_writing_comes_after_the_last_pair(sit: Callable[..., Desk], few: Callab
     desk.page.wait_for_timeout(READY)
     desk.page.keyboard.press("Shift+?")
     expect(desk.page.locator(".label-dialog.keys")).to_contain_text("save and go on")
+
+
+def test_a_text_that_came_second_is_refused_and_stays(sit: Callable[..., Desk], few: Callable[..., int]) -> None:
+    desk = sit(few(PLANTS[:1], tasks=["pair"], write=True))
+    page, field = desk.page, at_the_desk(desk, 1)
+    body = json.dumps({"error": "taken", "code": "taken"})
+    page.route("**/api/label/submit", lambda route: route.fulfill(status=409, body=body), times=1)
+    field.fill("Let it dry out.")
+    page.wait_for_timeout(READY)
+    field.press("Control+Enter")
+    expect(page.locator(".notice")).to_contain_text("somebody else wrote this answer first")
+    desk.saved()
+    drafts = page.evaluate(
+        "Object.keys(localStorage).filter(k => k.startsWith('label.draft')).map(k => localStorage[k])"
+    )
+    assert [json.loads(draft)["edits"] for draft in drafts] == [{"new": "Let it dry out."}]
+    forgive(desk, "Failed to load resource")
 
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}

@@ -212,6 +212,25 @@ def test_new_items_take_nobody_s_writing_away(store: Store, desk: Desk, fill: An
     assert [held["lease"] for held in desk.lease("bob", held=[shown["lease"]])] == [shown["lease"]]
     desk.write("bob", shown)
     assert desk.left() == 0
+def test_of_two_who_write_the_first_is_heard(store: Store, desk: Desk, fill: Any, clock: Any) -> None:
+    fill(2)
+    for _ in range(2):
+        desk.label("ann", BAD)
+    [one, other] = desk.lease("bob")
+    clock.now += 1900
+    [late, _] = desk.lease("cid")  # bob's leases have ended, but he is still at it
+    items = [desk.queue.views.open("bob", shown["lease"]).item for shown in (one, other)]
+    assert desk.queue.views.open("cid", late["lease"]).item == items[0]
+    uid = desk.write("bob", one)
+    assert desk.queue.heartbeat("cid", "cid", [late["lease"]])["lost"] == [late["lease"]]
+    with pytest.raises(Conflict) as caught:
+        desk.write("cid", late, "Another one")
+    assert caught.value.code == "taken"
+    desk.send("bob", one, "undo", {"of": str(uid)})
+    desk.write("cid", late, "Another one")
+    assert [vote["annotator"] for vote in judgements.current(store, desk.project, ["write"])] == ["cid"]
+    with pytest.raises(Conflict):
+        desk.write("bob", one, "Once more", supersedes=uid)
 
 
 def test_a_tab_holds_few_and_nobody_is_checked(store: Store, desk: Desk, fill: Any) -> None:

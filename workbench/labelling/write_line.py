@@ -9,7 +9,7 @@ from uuid import UUID
 
 import numpy as np
 
-from workbench.labelling.line import Line
+from workbench.labelling.line import Line, Pick
 from workbench.labelling.meaning import word_of
 from workbench.labelling.places import Places
 from workbench.schema import WRITE, Judgement
@@ -20,7 +20,8 @@ from workbench.store.verdicts import OURS
 class WriteLine(Line):
     """An item is wanted once while a label calls all of it bad; once it was written for, it stays done.
 
-    Not before it has all its labels: that it is offered tells what others said of it.
+    Not before it has all its labels: that it is offered tells what others said of it. Of several who write, also after
+    their lease has ended, the first is heard; the others lose the item then.
 
     labels  lines in which the items are labelled; they count every act before this one does
     bad     by place: who calls it so, and by which label, None where that is too old to be undone
@@ -48,6 +49,8 @@ class WriteLine(Line):
         with self._weighing(place):
             if j.purpose == WRITE:
                 self._act(self.people[j.annotator], place, j, "label" if j.kind == "edit" else j.kind)
+                for other in list(self.leases) if j.kind == "edit" else ():
+                    self.release(other, Pick(place, WRITE))
             elif j.purpose in OURS and j.kind != "edit":
                 self._hear(place, j)
 

@@ -23,7 +23,7 @@ import { Writing } from "./label-writing.js";
 const DEAD_TIME = 150;
 const UNDOABLE = 10;
 const AFTER_PAINT = 50; // ms: long texts take several to be stored
-const REFUSED = ["taken", "already_labelled", "not_undoable", "withdrawn", "adjudicated"];
+const REFUSED = ["taken", "written", "already_labelled", "not_undoable", "withdrawn", "adjudicated"];
 
 let unmount = () => {};
 
@@ -332,7 +332,8 @@ class Labelling {
 
   refused({ body, code }) {
     if (code === "closed") return this.closed(code);
-    this.frame.tell(this.say(`refused.${REFUSED.includes(code) ? code : "other"}`));
+    const why = code === "taken" && body.kind === "write" ? "written" : code; // the text stays in its draft
+    this.frame.tell(this.say(`refused.${REFUSED.includes(why) ? why : "other"}`));
     if (this.past.some(({ uid }) => uid === body.uid)) this.count(body.kind, -1);
     this.remain(this.past.filter(({ uid }) => uid !== body.uid));
     if (body.uid === this.waiting) this.next();

@@ -381,6 +381,42 @@ def test_what_is_written_where_all_is_bad_wins_against_all_and_is_good(store, as
     assert freeze(min_strength=2.5).rows["pairs"] == 0
 
 
+def test_what_is_written_does_not_beat_what_the_verdict_prefers(store, asked, freeze, pair, vote) -> None:
+    (decided, _), (changed, _), (heard, _), (level, _), (same, _) = (pair(q) for q in "abcdg")
+    ranked, alike = items.add(store, "ann", [asked(q, "p", "q", "r") for q in "ef"])
+    bad = vote(changed, "ann", **said("both_bad"))
+    store.append(
+        vote(decided, "ann", **said("both_bad")),
+        vote(decided, "lead", purpose="adjudication", **said(1, 2)),
+        bad,
+        vote(changed, "ann", supersedes=bad.uid, **said(0, 1)),
+        vote(heard, "ann", **said("both_bad")),
+        vote(heard, "bob", **said("both_bad")),
+        vote(heard, "cid", **said(0, 1)),
+        vote(level, "ann", **said("both_bad")),
+        vote(level, "lead", purpose="adjudication", **said("tie")),
+        vote(ranked, "lead", kind="rank", purpose="adjudication", payload={"tiers": [[2], [0, 1]]}),
+        vote(alike, "lead", kind="rank", purpose="adjudication", payload={"tiers": [[0, 1, 2]]}),
+        vote(same, "lead", purpose="adjudication", **said(0, 2)),
+        edit(same, "eve", 0, f"new {same}", vote),  # the same text, by somebody who made it of the better one
+        *(write(n, "zoe", f"new {n}", vote) for n in (decided, changed, heard, level, ranked, alike, same)),
+    )
+
+    def beaten(made, number: int) -> list[int]:
+        answers = [c.messages[-1].content for c in items.get(store, number).candidates]
+        rows = [r for r in read(made, "pairs") if text(r["chosen"]) == f"new {number}"]
+        return sorted(answers.index(text(r["rejected"])) for r in rows)
+
+    made = freeze()
+    found = [beaten(made, number) for number in (decided, changed, heard, level, ranked, alike, same)]
+    assert found == [[0], [1], [0, 1], [0, 1], [0, 1], [0, 1, 2], [0, 1]]
+    for name in ("demonstrations", "thumbs"):
+        assert len({text(r["completion"]) for r in read(made, name) if r["source"] == "write"}) == 7
+    assert beaten(freeze(without=["ann", "bob"]), heard) == [1]  # of those who are heard, cid prefers answer 0
+    assert beaten(freeze(without=["cid"]), heard) == [0, 1]
+    assert beaten(freeze(without=["zoe"]), heard) == []
+
+
 def test_rankings_under_each_policy(store, freeze, asked, vote) -> None:
     ranked, extremes, refused = items.add(store, "ann", [asked(q, "w", "x", "y", "z") for q in "abc"])
     store.append(

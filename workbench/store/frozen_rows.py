@@ -4,6 +4,7 @@ Messages here are `{role, content}` only: items whose messages call tools are le
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import fmean
@@ -18,6 +19,7 @@ from workbench.store.verdicts import (
     Verdict,
     Vote,
     not_above,
+    not_best,
     of_pair,
     of_ranking,
     of_thumb,
@@ -80,6 +82,7 @@ class Frozen:
         self.key, self.item, self.policy, self.trust = key, item, policy, trust
         self.votes = sort_votes(votes, len(item.candidates))
         self.texts = [plain(c.messages) for c in item.candidates]
+        self.whole = of_pair(self.votes["pair"]) if len(self.texts) == 2 else of_ranking(self.votes["rank"])
         self.hashes = [c.hash for c in item.candidates]
         self.common = {"group_id": item.group_id, "item_key": self.key, "form": item.form, "split": split}
         self.prompt = plain(item.prompt)
@@ -91,12 +94,12 @@ class Frozen:
             yield "prompts", {**self.common, **told, "source": str(self.item.origin.get("dialect") or "")}
         thumbs = {at: of_thumb(self.votes[f"thumb {at}"]) for at in range(len(self.texts))}
         thumbs = {at: verdict for at, verdict in thumbs.items() if verdict and self.agreed(verdict)}
-        if len(self.texts) == 2 and (whole := of_pair(self.votes["pair"])) and self.agreed(whole):
-            yield from self.of_pair(whole)
-            thumbs = self.implied(whole) | thumbs
-        if len(self.texts) > 2 and (whole := of_ranking(self.votes["rank"])):
-            yield from self.of_ranking(whole)
-            thumbs = (self.implied(whole) if self.agreed(whole) else {}) | thumbs
+        if self.whole and len(self.texts) == 2 and self.agreed(self.whole):
+            yield from self.of_pair(self.whole)
+            thumbs = self.implied(self.whole) | thumbs
+        if self.whole and len(self.texts) > 2:
+            yield from self.of_ranking(self.whole)
+            thumbs = (self.implied(self.whole) if self.agreed(self.whole) else {}) | thumbs
         for at, verdict in thumbs.items():
             yield "thumbs", self.thumb(at, verdict)
         yield from self.of_single(thumbs)
@@ -144,11 +147,13 @@ class Frozen:
             yield "demonstrations", self.demonstration(verdict.tiers[0][0], "winner")
 
     def of_edits(self) -> Iterator[tuple[str, Row]]:
-        """A better text wins against some of the answers (`beaten`); one written where all are bad is good by itself.
+        """A better text wins against some of the answers (`beaten`); one written where all are bad is good by itself,
+        whatever was said of them later.
 
         A text that became one of the other answers says nothing new.
         """
         writers: dict[str, dict[int, list[Vote]]] = {}
+        written: Counter[str] = Counter()
         texts: dict[str, list[dict[str, str]]] = {}
         for edit in self.votes["edit"]:
             said = messages_from_json(edit["payload"]["messages"])
@@ -156,6 +161,7 @@ class Frozen:
             if name in self.hashes:
                 continue
             texts[name] = plain(said)
+            written[name] += edit["purpose"] == WRITE
             for worst in self.beaten(edit):
                 writers.setdefault(name, {}).setdefault(worst, []).append(edit)
         for name, beaten in writers.items():
@@ -167,16 +173,18 @@ class Frozen:
                     soft = self.soft(verdict, ordinary(edits), [])
                     yield "pairs", self.compared(texts[name], self.texts[worst], verdict, soft=soft, **row)
             told = {"prompt": self.prompt, "completion": texts[name]}
-            written = sum(edit["purpose"] == WRITE for edit in next(iter(beaten.values())))
-            if written:
-                yield "thumbs", self.row([self.key, name], WRITE, **told, label=True, p=1.0, n_votes=written)
-            source = WRITE if written else "edit"
+            if n := written[name]:
+                yield "thumbs", self.row([self.key, name], WRITE, **told, label=True, p=1.0, n_votes=n)
+            source = WRITE if written[name] else "edit"
             yield "demonstrations", self.row([self.key, name], source, **told, twin=self.asked + name)
 
     def beaten(self, edit: Vote) -> list[int]:
-        """Every answer if they are all bad, else the edited one and what its writer places level with it or below."""
+        """The edited answer and what its writer places level with it or below.
+
+        Of a text written where all are bad: every answer, unless the verdict by now prefers one; then those below it.
+        """
         if edit["purpose"] == WRITE:
-            return list(range(len(self.texts)))
+            return (self.whole and not_best(self.whole)) or list(range(len(self.texts)))
         parent = edit["payload"]["candidate"]
         own = [v for v in self.votes["pair"] + self.votes["rank"] if v["annotator"] == edit["annotator"]]
         return [parent, *(not_above(own[-1], parent, len(self.texts)) if own else [])]

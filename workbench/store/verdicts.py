@@ -178,6 +178,12 @@ def side(tiers: Tiers) -> Choice:
     return "both_bad" if not tiers else tiers[0][0] if len(tiers) == 2 else "tie"
 
 
+def not_best(verdict: Verdict) -> list[int]:
+    """The answers below the best; none where a verdict prefers no answer to another."""
+    tiers = [[verdict.choice], [1 - verdict.choice]] if verdict.choice in (0, 1) else verdict.tiers or []
+    return [c for tier in tiers[1:] for c in tier]
+
+
 def not_above(vote: Vote, parent: int, n_candidates: int) -> list[int]:
     """The answers that a vote places level with `parent` or below it, all of them where none is acceptable."""
     payload = vote["payload"]

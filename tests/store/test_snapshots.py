@@ -490,6 +490,7 @@ def test_soft_labels_by_hand(store, freeze, pair, asked, vote) -> None:
         vote(tied, "ann", **said("tie")),
         vote(bad, "ann", **said("both_bad")),
         edit(bad, "zoe", 0, "mine", vote),
+        write(bad, "zoe", "all mine", vote),
     )
     made = freeze()
     labels = made.manifest["labels"]
@@ -500,7 +501,9 @@ def test_soft_labels_by_hand(store, freeze, pair, asked, vote) -> None:
     assert labels["alpha"]["value"] == pytest.approx(0.51, abs=0.02)
     a = (15 / 61) / (31 / 61)
     p = {
-        text(r["prompt"]): (r["p_share"], r["p_posterior"]) for r in read(made, "pairs") if text(r["chosen"]) != "mine"
+        text(r["prompt"]): (r["p_share"], r["p_posterior"])
+        for r in read(made, "pairs")
+        if "mine" not in text(r["chosen"])
     }
     assert p["a"][0] == pytest.approx(46 / 61, abs=1e-6)
     assert p["c"] == (0.99, 0.99)
@@ -509,7 +512,10 @@ def test_soft_labels_by_hand(store, freeze, pair, asked, vote) -> None:
     assert p["twice 0"][0] == pytest.approx((2 + a) / (2 + 2 * a), abs=1e-6)
     assert p["twice 0"][1] > p["a"][1] > 0.55
     [mine] = [r for r in read(made, "pairs") if text(r["chosen"]) == "mine"]  # zoe said nothing of the other answer
-    assert (mine["p_share"], mine["p_posterior"]) == (pytest.approx(46 / 61, abs=1e-6), 0.8)
+    written = [r for r in read(made, "pairs") if text(r["chosen"]) == "all mine"]
+    for row in (mine, *written):
+        assert (row["p_share"], row["p_posterior"]) == (pytest.approx(46 / 61, abs=1e-6), 0.8)
+    assert len(written) == 2
 
 
 @pytest.mark.parametrize(("n", "agree"), [(49, 40), (60, 33)])

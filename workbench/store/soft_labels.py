@@ -11,6 +11,7 @@ import numpy as np
 
 from workbench.labelling.agreement import Estimate, krippendorff, raw_agreement, tally
 from workbench.labelling.noise import CERTAIN, LEAST, dawid_skene, flips, p_posterior, p_share, self_agreement
+from workbench.schema import WRITE
 from workbench.store import rows, votes
 from workbench.store.verdicts import ADJUDICATION, OURS, Verdict, Vote
 from workbench.store.votes import TIE, Cast, Votes
@@ -46,8 +47,8 @@ class Trust:
         return p_share(len(wins), len(ties), n, self.agreement), p_posterior(*sides)
 
     def counts(self, vote: Vote) -> bool:
-        """Is it a person's, of those whose agreement is known?"""
-        return vote["purpose"] in OURS or vote["annotator"] in self.imported
+        """Is it a person's, of those whose agreement is known? Whoever writes an answer says that it is better."""
+        return vote["purpose"] in (*OURS, WRITE) or vote["annotator"] in self.imported
 
 
 def measure(cur: rows.Connection, project: int, policy: dict[str, Any]) -> tuple[dict[str, Any], Trust | None]:

@@ -104,9 +104,21 @@ def test_what_is_written_starts_from_an_answer_or_from_nothing_and_is_none_of_th
 
 
 def test_names_covered_in_any_answer_come_back_in_what_is_written() -> None:
-    candidates = tuple(Candidate((Message("assistant", text),)) for text in ("I am ChatGPT.", "Tea."))
-    body = sent("write", {"candidate": None, "text": "You speak with ▇▇▇▇."})
-    assert payload_of(body, view("write", 1, 0), candidates)["messages"][0]["content"] == "You speak with ChatGPT."
+    def stored(start: int | None, text: str, *answers: str) -> str:
+        candidates = tuple(Candidate((Message("assistant", answer),)) for answer in answers)
+        body = sent("write", {"candidate": start, "text": text})
+        told = payload_of(body, view("write", *range(len(answers))), candidates)
+        return told["messages"][0]["content"]
+
+    one, two = "I am ChatGPT.", "I am Claude."
+    assert stored(None, "You speak with ▇▇▇▇.", one, "Tea.") == "You speak with ChatGPT."
+    assert stored(1, "Hello, I am ▇▇▇▇.", one, two) == "Hello, I am Claude."
+    assert stored(None, "I am nobody.", one, two) == "I am nobody."
+    assert stored(1, "It is ▇▇▇▇: ▇▇▇▇!", "No.", two, two + " Yes.") == "It is Claude: Claude!"
+    # which of the two names is meant nobody can tell, nor is "I am" of one answer a phrase that leads into the next
+    for start, answers in ((None, (one, two)), (0, (one, two)), (None, ("That is what I am", "ChatGPT."))):
+        with pytest.raises(UsageError, match="covered"):
+            stored(start, "I am ▇▇▇▇, yes, ▇▇▇▇.", *answers)
 
 
 def test_any_change_of_a_text_has_a_distance() -> None:

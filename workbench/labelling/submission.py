@@ -3,6 +3,7 @@
 Leaves out whether it may be stored (`queue`).
 """
 
+from collections.abc import Iterable
 from difflib import SequenceMatcher
 from typing import Literal
 from uuid import UUID
@@ -128,9 +129,9 @@ def text_of(body: Submission, view: View, candidates: tuple[Candidate, ...]) -> 
         role, original = last.role, last.content
     else:
         raise UsageError(f"{body.kind}: candidate {position!r}: from 0 to {len(view.order) - 1}")
-    others = [c.messages[-1].content for c in candidates] if body.kind == "write" else []
-    text = uncovered(text, "\n".join([original, *others]))
-    if text == original or text.strip() in [other.strip() for other in others]:
+    others = candidates if body.kind == "write" else ()
+    text = uncovered(text, original, [m.content for c in others for m in c.messages])
+    if text == original or text.strip() in [c.messages[-1].content.strip() for c in others]:
         raise UsageError(f"{body.kind}: text: it is unchanged")
     turns = [{"role": m.role, "content": m.content} for m in before] + [{"role": role, "content": text}]
     distance = None if index is None else distance_of(original, text)
@@ -146,10 +147,16 @@ def distance_of(old: str, new: str) -> float:
     return max(0.0001, round(1 - (matcher.quick_ratio() if long else matcher.ratio()), 4))
 
 
-def uncovered(text: str, original: str) -> str:
-    """An edited text with the names that were covered on screen back in their places."""
+def uncovered(text: str, original: str, others: Iterable[str] = ()) -> str:
+    """An edited text with the names that were covered on screen back in their places.
+
+    others    texts that a cover may have been copied from, where all covers stand for the same name
+    """
     for begin, end in names.hits(original):
         text = text.replace(names.COVER, original[begin:end], 1)
-    if names.COVER in text:
+    if names.COVER not in text:
+        return text
+    seen = {other[begin:end] for other in others for begin, end in names.hits(other)}
+    if len(seen) != 1:
         raise UsageError(f"text: it has more {names.COVER} than there are covered names")
-    return text
+    return text.replace(names.COVER, seen.pop())

@@ -48,6 +48,14 @@ def test_the_report_says_how_long_the_rest_takes(do: Any, project: int) -> None:
     assert told["progress"] == {"done": PAIRS, "needed": PAIRS + 10, "hours_left": pytest.approx(0.1)}
 
 
+def test_how_long_writing_takes_nobody_knows(house: House, do: Any, project: int) -> None:
+    projects.change(house.store, "local", project, write=True)
+    first = items.for_queue(house.store, project)["id"][0]
+    house.store.append(Judgement(uid(), int(first), "eve", "pair", {"choice": "both_bad"}))
+    told = do("review_report", project=project)["progress"]
+    assert (told["done"], told["needed"], told["hours_left"]) == (PAIRS, PAIRS + 11, pytest.approx(0.1))
+
+
 def test_one_person_closely(do: Any, project: int) -> None:
     found = do("review_person", project=project, annotator="ann")
     assert found["person"]["labels"] == PAIRS

@@ -29,7 +29,8 @@ def review_report(house: House, actor: str, *, project: int | str, axis: str = A
     found = axis_of(house.project(project), axis)
     told = reported(house.store, found.id, axis)
     counts, pace = house.counted(actor, found, axis), told["median_s"]
-    hours = None if pace is None else max(0, counts["needed"] - counts["done"]) * pace / 3600
+    labels = [house.queue.progress(actor, found.id, task, axis) for task in found.tasks]  # a text takes longer
+    hours = None if pace is None else sum(line["needed"] - line["done"] for line in labels) * pace / 3600
     files = {str(made["id"]): made["file"] for made in house.store.latest("imports", "project = ?", found.id)}
     imported = {f"{files.get(number, '')} ({number})": figures for number, figures in told["imported"].items()}
     progress = {"done": counts["done"], "needed": counts["needed"], "hours_left": hours}

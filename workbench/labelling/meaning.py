@@ -4,7 +4,10 @@ from workbench.schema import Json
 
 
 def word_of(payload: dict[str, Json]) -> str:
-    """What a label says, without how strongly or in which order; the store tells it in the same words."""
+    """What a label says, without how strongly or in which order; the store tells it in the same words.
+
+    A ranking in which no answer is acceptable says `both_bad`, as a pair does; all other rankings say the same.
+    """
     if "tiers" in payload or "best" in payload:
         return "both_bad" if payload.get("tiers") == [] else "ranked"
     return str(payload.get("choice", payload.get("label"))).lower()

@@ -16,8 +16,8 @@ FIELDS = ("seq", "uid", "item", "annotator", "axis", "purpose", "kind", "payload
 CURRENT = f"""SELECT {", ".join("c." + name for name in FIELDS)} FROM current c JOIN items i ON c.item = i.id
     WHERE i.project = ? AND (? IS NULL OR list_contains(?, c.purpose)) ORDER BY c.seq"""  # noqa: S608 constants
 
-# Every act of an annotator with the slot it fills (a check fills its own) and its word: what two may contradict each
-# other in. Without what a lead says, and calibrations.
+# Every act of an annotator with the slot it fills (a check or a written answer fills its own) and its word: what two
+# may contradict each other in. Without what a lead says, and calibrations.
 ACTS = """SELECT j.seq, j.item, j.annotator, j.axis, j.kind, j.ts, j.uid, j.ms_active, j.ms_shown, j.purpose,
         CASE WHEN j.purpose IN ('gold', 'repeat', 'import', 'write') THEN j.purpose ELSE 'label' END AS slot,
         CASE WHEN j.kind NOT IN ('rank', 'best_worst') THEN coalesce(j.payload ->> 'choice', j.payload ->> 'label')

@@ -56,7 +56,7 @@ def calibration(line: Line, annotator: str, rules: Project, *, passed: bool, aga
     """`passed`, `going` or `failed`. Without a set of gold items nobody is held up, nor who was at work before."""
     person = line.people[annotator]
     passed = passed or (bool(person.labels) and not person.taught and not again)
-    golden = line.golden() if rules.calibrate and not passed and not line.writes else []
+    golden = line.golden() if rules.calibrate and not passed else []
     if len(golden) < SET or through(person):
         return "passed"
     room = any(not met(line, annotator, place) for place in golden) or held(line, annotator)

@@ -12,8 +12,6 @@ from workbench.labelling.people import People
 from workbench.labelling.person import day_of
 from workbench.store.projects import Project
 
-MOST, MOST_WRITING = 20, 3  # items that one tab holds
-
 
 def closed(annotator: str, rules: Project, people: People, line: Line, lines: Iterable[Line]) -> str | None:
     """Why nothing is served to this person now."""
@@ -28,11 +26,10 @@ def closed(annotator: str, rules: Project, people: People, line: Line, lines: It
 
 def room(annotator: str, rules: Project, lines: list[Line], here: Line, tab: str) -> int:
     """How many items of one line a tab may hold: no more than the quota leaves beside what is held elsewhere."""
-    most = MOST_WRITING if here.writes else MOST
     if rules.quota is None:
-        return most
+        return here.most
     held = [(line, lease.tab) for line in lines for lease in line.leases[annotator].values()]
-    return min(most, rules.quota - today(annotator, lines) - sum(at != (here, tab) for at in held))
+    return min(here.most, rules.quota - today(annotator, lines) - sum(at != (here, tab) for at in held))
 
 
 def today(annotator: str, lines: Iterable[Line]) -> int:

@@ -53,6 +53,7 @@ class Line:
 
     writes = False
     lease_seconds = LEASE_SECONDS
+    most = 20  # items that one tab holds
 
     def __init__(self, axis: str, places: Places, base: bytes, clock: Callable[[], float]) -> None:
         size = len(places)

@@ -212,6 +212,8 @@ def test_new_items_take_nobody_s_writing_away(store: Store, desk: Desk, fill: An
     assert [held["lease"] for held in desk.lease("bob", held=[shown["lease"]])] == [shown["lease"]]
     desk.write("bob", shown)
     assert desk.left() == 0
+
+
 def test_of_two_who_write_the_first_is_heard(store: Store, desk: Desk, fill: Any, clock: Any) -> None:
     fill(2)
     for _ in range(2):

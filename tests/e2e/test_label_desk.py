@@ -76,7 +76,7 @@ def test_an_answer_is_written_by_keyboard_alone(sit: Callable[..., Desk], few: C
     page.wait_for_timeout(READY)
     page.keyboard.press("z")
     expect(field).to_have_value("Water it when it is dry.")
-    assert desk.item == first
+    expect(desk.label).to_have_attribute("data-item", first)
     page.wait_for_timeout(READY)
     page.keyboard.press("e")
     page.keyboard.press("End")

@@ -46,6 +46,8 @@ def test_a_reward_model_orders_the_queue_and_stops(server: Any, project: int, mo
     state = page.locator("#order-state")
     expect(state).to_contain_text("The queue of Herbs in order goes in its usual order.")
     expect(page.locator("#order-stop")).to_be_hidden()
+    page.locator("#order-model input").click()
+    page.locator("#order-model").get_by_role("option", name="judge", exact=True).click()
     page.locator("#order-start").click()
     expect(page.locator("#order-start")).to_be_disabled()
     shot(page, "order-running")

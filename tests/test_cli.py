@@ -172,7 +172,13 @@ def test_a_project_gets_rules_people_and_programs(workbench: Workbench, tmp_path
     made = workbench(*change, *words.split(), "--json").value
     assert (made["members"], made["quota"], made["deadline"], made["paused"]) == (None, None, None, False)
     assert (made["axes"], made["overlap"], made["version"]) == ({"harmless": "The **safer** one."}, 0.3, 2)
-    for wrong, named in ((("--member", "eve"), "eve"), (("--gold", "0.9"), "gold"), ((), "--help")):
+    wrongs = (
+        (("--member", "eve"), "eve"),
+        (("--gold", "0.9"), "gold"),
+        (("--axis", "kind"), "kind=FILE"),
+        ((), "--help"),
+    )
+    for wrong, named in wrongs:
         said = workbench(*change, *wrong)
         assert (said.code > 0, said.err.count("\n"), named in said.err) == (True, 1, True), said
 

@@ -53,7 +53,9 @@ def axes(acts: Acts, args: Args) -> dict[str, str]:
     every = [p for archived in (False, True) for p in acts.do("projects", archived=archived)["projects"]]
     found = next((p["axes"] for p in every if args.project in (str(p["id"]), p["name"])), {})
     for text in args.axes:
-        name, _, file = text.partition("=")
+        name, equals, file = text.partition("=")
+        if not equals:
+            raise UsageError(f"--axis {text}: give {text}=FILE, its guideline, or {text}= to end it")
         found |= {name: Path(file).read_text(encoding="utf-8") if file else None}
     return {name: text for name, text in found.items() if text is not None}
 

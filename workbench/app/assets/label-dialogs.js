@@ -23,7 +23,7 @@ export function askWhy(say) {
 
 // The guidelines of these axes; a version that is new to somebody must be acknowledged.
 export function showGuidelines(say, { guidelines, version }, axes, must) {
-  const parts = axes.flatMap((axis) => [axes.length > 1 ? h("h3", { textContent: axisName(axis, say) }) : null, paintText(guidelines[axis].text, guidelines[axis].html)]);
+  const parts = axes.flatMap((axis) => [axes.length > 1 || axis !== "overall" ? h("h3", { textContent: axisName(axis, say) }) : null, paintText(guidelines[axis].text, guidelines[axis].html)]);
   const read = must && h("form", { method: "dialog" }, h("button", { className: "main", value: "read", textContent: say("guideline.read") }));
   return open(say, must ? "guideline must" : "guideline", say("guideline"), [h("p", { className: "version", textContent: say(must && version > 1 ? "guideline.new" : "guideline.version", { version }) }),
     h("div", { className: "rules", tabIndex: 0, role: "region", ariaLabel: say("guideline") }, ...parts.filter(Boolean)), read].filter(Boolean), must);

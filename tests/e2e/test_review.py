@@ -173,7 +173,7 @@ def test_people_and_figures(team: Any, desk: Any) -> None:
 
 def test_a_lead_writes_to_somebody(team: Any, desk: Any) -> None:
     server, _ = team
-    ann = server.user("ann")
+    ann, _ = server.user("ann"), server.user("bob")
     desk.get_by_role("tab", name="Team").click()
     field, sent = desk.get_by_label("Message to ann"), desk.locator("#messages li")
     field.fill("Ties are {{rare}} here: <b>look</b>.")
@@ -182,6 +182,10 @@ def test_a_lead_writes_to_somebody(team: Any, desk: Any) -> None:
     expect(sent).to_contain_text("not read yet")
     expect(sent.locator("time")).to_have_attribute("title", re.compile("T"))
     expect(field).to_have_value("")
+    field.fill("Only for ann.")
+    desk.locator("#person input").click()
+    desk.locator("#person").get_by_role("option", name="bob", exact=True).click()
+    expect(desk.get_by_label("Message to bob")).to_have_value("")
     [told] = ann.get("/api/label/progress").json()["project"]["messages"]
     assert ann.post("/api/label/message", json={"project": 1, "message": told["id"]}).status_code == 200
     desk.reload()

@@ -20,7 +20,8 @@ from workbench.store import worth
 from workbench.store.db import Store
 from workbench.store.projects import Project
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+LONGEST = 2000  # characters of a message
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST)]
 
 
 @act("lead")

@@ -19,7 +19,7 @@ export class Drafts {
     } catch { /* storage is off */ }
   }
 
-  // The draft of an item, to be changed in place: {reason: {chips, text}, edits: {position: text}}.
+  // The draft of an item, to be changed in place: {reason: {chips, text}, edits: {position: text}}; while writing also `start`, and `new` among edits.
   of(lease) {
     if (!this.known.has(lease)) this.known.set(lease, this.stored(lease) ?? { reason: { chips: [], text: "" }, edits: {} });
     return this.known.get(lease);

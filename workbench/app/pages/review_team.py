@@ -7,6 +7,7 @@ import gradio as gr
 
 from workbench.app import words
 from workbench.app.actions import ACTIONS
+from workbench.app.acts.quality import LONGEST
 from workbench.app.house import House
 from workbench.app.pages import figures, parts
 from workbench.app.pages import review_figures as shapes
@@ -19,7 +20,6 @@ TRUST = ("gold", "self", "majority", "kappa", "left", "longer", "reliability")
 SCALES = {"kappa": shapes.BEYOND_CHANCE, "left": shapes.HALF, "longer": shapes.HALF}
 CLOSELY = ("gold", "self", "majority", "kappa", "left", "longer")
 WEEK = 7
-LONGEST = 2000
 
 # The clock of whoever reads, not the server's.
 TIMES = """
@@ -58,7 +58,7 @@ def build(house: House, t: gr.I18n, tab: gr.Tab) -> None:
     for event in (tab.select, axis.input):
         event(lead(partial(fresh, house)), [axis, who], [axis, team, who, person, *buttons], **quiet)
     asked, shown = [axis, who], [person, *buttons]
-    who.input(lead(partial(closely, house)), asked, shown, **quiet)
+    who.input(lead(partial(another, house)), asked, [text, *shown], **quiet)
     for button, act, values in (
         (pause, "review_pause", {"on": True}),
         (resume, "review_pause", {"on": False}),
@@ -160,6 +160,11 @@ def closely(house: House, request: gr.Request, axis: str | None, who: str | None
     text = gr.Textbox(label=say("review.message", name=who), visible=found["open"])
     buttons = [gr.Button(visible=on) for on in shown]
     return [described(lang, found), *buttons, text, gr.Button(visible=found["open"]), written(lang, found["messages"])]
+
+
+def another(house: House, request: gr.Request, axis: str | None, who: str | None) -> list[Any]:
+    """Somebody else, closely: what was begun to the one before is not for them."""
+    return ["", *closely(house, request, axis, who)]
 
 
 def described(lang: str, found: dict[str, Any]) -> str:
